@@ -1,0 +1,94 @@
+/**
+ * What crosses the border between thinking and numbers: tokens, keys and plain numbers, never tensors.
+ */
+import type { VersionId } from './ids.js';
+
+/** Key of one counter-based random stream: two unsigned 32-bit words. */
+export type RngKey = readonly [number, number];
+
+export interface Sampling {
+  /** 0 = greedy. */
+  readonly temperature: number;
+  /** Nucleus mass in (0, 1]; 1 = off. */
+  readonly topP: number;
+  readonly maxNewTokens: number;
+}
+
+/** One sequence to continue. */
+export interface SampleRow {
+  readonly promptIds: readonly number[];
+  readonly key: RngKey;
+  readonly sampling: Sampling;
+  readonly stopIds: readonly number[];
+}
+
+export interface SampleOutput {
+  /** New tokens, without the stop token. */
+  readonly ids: readonly number[];
+  /** Sum of log p(token) at temperature 1 over the new tokens and the stop token, nats. */
+  readonly logprob: number;
+  readonly finish: 'stop' | 'length';
+}
+
+/** A training row: loss falls on ids[targetStart …], each predicted from what stands before it. */
+export interface TargetRow {
+  readonly ids: readonly number[];
+  readonly targetStart: number;
+}
+
+export interface PreferenceRow {
+  readonly chosen: TargetRow;
+  readonly rejected: TargetRow;
+}
+
+export interface OptimizerConfig {
+  readonly learningRate: number;
+  /** Reached at the last step by a cosine. */
+  readonly finalLearningRate: number;
+  readonly warmupSteps: number;
+  readonly epochs: number;
+  /** Rows (pairs) a step. */
+  readonly batchSize: number;
+  /** Rows (pairs) a micro-batch: the unit of work of a worker; part of the result's definition. */
+  readonly microBatchSize: number;
+  readonly weightDecay: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  /** Global gradient norm above which gradients are scaled down; 0 = off. */
+  readonly clipNorm: number;
+  readonly dropout: number;
+}
+
+export type TrainData =
+  | { readonly objective: 'sft'; readonly rows: readonly TargetRow[] }
+  | { readonly objective: 'dpo'; readonly rows: readonly PreferenceRow[]; readonly beta: number };
+
+export interface TrainSpec {
+  /** Weights to start from; for DPO also the reference. */
+  readonly from: VersionId;
+  readonly to: VersionId;
+  readonly data: TrainData;
+  readonly optimizer: OptimizerConfig;
+  /** Key of the data order and of dropout. */
+  readonly key: RngKey;
+}
+
+export interface TrainStep {
+  readonly step: number;
+  readonly steps: number;
+  readonly learningRate: number;
+  /** Mean over target tokens (SFT) or pairs (DPO), nats. */
+  readonly loss: number;
+  readonly gradNorm: number;
+  /** DPO: share of pairs with positive margin, mean β·margin. */
+  readonly accuracy?: number;
+  readonly margin?: number;
+}
+
+export interface TrainOutcome {
+  readonly steps: number;
+  readonly curve: readonly TrainStep[];
+  /** sha-256 of the new weights in canonical order. */
+  readonly weightsHash: string;
+}

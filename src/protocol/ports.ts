@@ -1,0 +1,52 @@
+/**
+ * The narrow ports between thinking and doing. Production binds workers, files and worlds; tests settle by hand.
+ */
+import type { VersionId } from './ids.js';
+import type { SampleOutput, SampleRow, TrainOutcome, TrainSpec, TrainStep } from './lm.js';
+import type { JudgeTemplate, PromptFormat, SeedData, TrueScore } from './records.js';
+
+/** Time is an input. */
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  now(): number;
+}
+
+/** Text ↔ token ids of one checkpoint. */
+export interface Tokenizer {
+  readonly vocabSize: number;
+  /** No special token is added beyond those written in the text. */
+  encode(text: string): number[];
+  decode(ids: readonly number[]): string;
+  /** Id of a token's exact text, if it is one token. */
+  tokenId(token: string): number | undefined;
+  readonly bosId: number | undefined;
+  readonly eosIds: readonly number[];
+}
+
+/** The one model, in all its versions. All methods may be called while others are under way. */
+export interface LanguageModel {
+  readonly backend: string;
+  readonly workers: number;
+  tokenizer(version: VersionId): Tokenizer;
+  /** One batch, one forward stream; outputs in the order of the rows. */
+  sample(version: VersionId, rows: readonly SampleRow[]): Promise<readonly SampleOutput[]>;
+  /** Per sequence the log p of each token given those before it, nats; the first is NaN. */
+  score(version: VersionId, sequences: readonly (readonly number[])[]): Promise<readonly Float32Array[]>;
+  /** Makes version `spec.to` from `spec.from`. */
+  train(spec: TrainSpec, onStep?: (step: TrainStep) => void): Promise<TrainOutcome>;
+  close(): Promise<void>;
+}
+
+/** Where seed data, held-out prompts and (perhaps) the truth come from. */
+export interface World {
+  readonly name: string;
+  readonly format: PromptFormat;
+  /** The judge template that fits this world, used where the config names none. */
+  readonly judgeTemplate: JudgeTemplate;
+  /** Templates of this world by name, beside the built-in ones. */
+  readonly judgeTemplates: Readonly<Record<string, JudgeTemplate>>;
+  /** Same seed and config, same data. */
+  seed(): Promise<SeedData>;
+  /** The true score of an answer; undefined where the world has none, null where the prompt has no truth. */
+  readonly truth?: (prompt: string, response: string) => TrueScore | null;
+}
