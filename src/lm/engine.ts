@@ -1,0 +1,69 @@
+/**
+ * The port of what does the numbers inside a worker. Two will stand behind it: `tfjs/` (TensorFlow.js: GPU engine and
+ * reference) and a compiled CPU engine. One contract suite runs over all of them: test/contracts/engine.ts.
+ *
+ * Laws: a row's outputs do not depend on the rows beside it; the same input gives the same bits on one backend;
+ * no tensor outlives a call except those of a loaded model, which `dispose` frees.
+ */
+import type { RngKey, SampleOutput, SampleRow } from '../protocol/lm.js';
+import type { Architecture } from './architecture.js';
+
+/** All parameters of one version in one block, in the canonical order of `parametersOf(architecture)`. */
+export interface Weights {
+  readonly architecture: Architecture;
+  /** float32, on a SharedArrayBuffer when shared between workers. */
+  readonly data: Float32Array;
+}
+
+export interface SequenceRow {
+  readonly ids: readonly number[];
+  /** Loss on ids[targetStart …]; at least 1. */
+  readonly targetStart: number;
+}
+
+/** One micro-batch. `scale` divides: total target tokens (sft) or pairs (dpo) of the whole batch. */
+export type GradientTask = {
+  readonly scale: number;
+  readonly dropout: number;
+  /** One dropout key a sequence (for dpo: chosen, rejected, chosen, rejected …). */
+  readonly keys: readonly RngKey[];
+} & (
+  | { readonly objective: 'sft'; readonly rows: readonly SequenceRow[] }
+  | {
+      readonly objective: 'dpo';
+      readonly beta: number;
+      readonly pairs: readonly {
+        readonly chosen: SequenceRow;
+        readonly rejected: SequenceRow;
+        /** Summed log-prob of the target tokens under the reference, nats. */
+        readonly referenceChosen: number;
+        readonly referenceRejected: number;
+      }[];
+    }
+);
+
+/** Sums over the micro-batch (not means): to be added up in a fixed order, then divided by `scale`. */
+export interface GradientSums {
+  readonly loss: number;
+  /** dpo: pairs with positive margin; sum of β·margin. */
+  readonly positive: number;
+  readonly margin: number;
+}
+
+export interface LoadedModel {
+  /** KV-cached; finished rows leave the batch. */
+  sample(rows: readonly SampleRow[]): SampleOutput[];
+  /** log p of each token given those before it; [0] is NaN. */
+  score(sequences: readonly (readonly number[])[]): Float32Array[];
+  /** Writes d(loss / scale)/d(parameter) for this micro-batch into `into` (canonical order, overwritten). */
+  gradient(task: GradientTask, into: Float32Array): GradientSums;
+  dispose(): void;
+}
+
+export interface Engine {
+  /** `tensorflow`, `wasm` or `cpu`. */
+  readonly backend: string;
+  load(weights: Weights): LoadedModel;
+  /** Tensors alive now: the count before a public call equals the count after. */
+  liveTensors(): number;
+}
