@@ -56,7 +56,9 @@ export function philox(
 
 /** A key for one purpose: `keyOf(run.seed, 'respond', '1-0042', 3)`. */
 export function keyOf(seed: number, purpose: string, ...ids: readonly (string | number)[]): RngKey {
-  const digest = createHash('sha256').update(JSON.stringify([seed, purpose, ...ids])).digest();
+  const digest = createHash('sha256')
+    .update(JSON.stringify([seed, purpose, ...ids]))
+    .digest();
   return [digest.readUInt32LE(0), digest.readUInt32LE(4)];
 }
 

@@ -46,12 +46,21 @@ function* namesAndShapes(a: Architecture): Generator<readonly [string, readonly 
   for (let i = 0; i < a.layers; i++) {
     const at = `model.layers.${i}`;
     yield [`${at}.input_layernorm.weight`, [d]];
-    for (const [name, out, into] of [['q', q, d], ['k', kv, d], ['v', kv, d], ['o', d, q]] as const) {
+    for (const [name, out, into] of [
+      ['q', q, d],
+      ['k', kv, d],
+      ['v', kv, d],
+      ['o', d, q],
+    ] as const) {
       yield [`${at}.self_attn.${name}_proj.weight`, [out, into]];
       if (a.attentionBias) yield [`${at}.self_attn.${name}_proj.bias`, [out]];
     }
     yield [`${at}.post_attention_layernorm.weight`, [d]];
-    for (const [name, out, into] of [['gate', a.intermediateSize, d], ['up', a.intermediateSize, d], ['down', d, a.intermediateSize]] as const) {
+    for (const [name, out, into] of [
+      ['gate', a.intermediateSize, d],
+      ['up', a.intermediateSize, d],
+      ['down', d, a.intermediateSize],
+    ] as const) {
       yield [`${at}.mlp.${name}_proj.weight`, [out, into]];
       if (a.mlpBias) yield [`${at}.mlp.${name}_proj.bias`, [out]];
     }

@@ -1,0 +1,217 @@
+/**
+ * The resolved configuration of a run: one zod schema with the only defaults. Worlds differ by the presets below,
+ * experiments and flags override; what is written to config.json is the result, whole.
+ */
+import { z } from 'zod';
+import { parseCast } from './cast.js';
+import { SoliloquyError } from './errors.js';
+import type { OptimizerConfig } from './lm.js';
+
+const positive = z.number().positive();
+const count = z.number().int().min(0);
+const atLeastOne = z.number().int().min(1);
+const share = z.number().min(0).max(1);
+
+const sampling = (temperature: number, topP: number, maxNewTokens: number) =>
+  z
+    .strictObject({
+      temperature: z.number().min(0).max(10).default(temperature),
+      topP: z.number().gt(0).max(1).default(topP),
+      maxNewTokens: atLeastOne.default(maxNewTokens),
+    })
+    .prefault({});
+
+const optimizer = (defaults: Omit<OptimizerConfig, 'beta1' | 'beta2' | 'epsilon'>) =>
+  ({
+    learningRate: positive.default(defaults.learningRate),
+    finalLearningRate: z.number().min(0).default(defaults.finalLearningRate),
+    warmupSteps: count.default(defaults.warmupSteps),
+    epochs: atLeastOne.default(defaults.epochs),
+    batchSize: atLeastOne.default(defaults.batchSize),
+    microBatchSize: atLeastOne.default(defaults.microBatchSize),
+    weightDecay: z.number().min(0).default(defaults.weightDecay),
+    beta1: share.default(0.9),
+    beta2: share.default(0.999),
+    epsilon: positive.default(1e-8),
+    clipNorm: z.number().min(0).default(defaults.clipNorm),
+    dropout: z.number().min(0).lt(1).default(defaults.dropout),
+  }) as const;
+
+const castOf = (role: 'generator' | 'responder' | 'judge') =>
+  z
+    .string()
+    .default('live')
+    .superRefine((text, context) => {
+      try {
+        parseCast(role, text);
+      } catch (error) {
+        context.addIssue({
+          code: 'custom',
+          message: error instanceof SoliloquyError ? `${error.message}; ${error.fields.fix}` : String(error),
+        });
+      }
+    });
+
+export const configSchema = z.strictObject({
+  /** Name of the experiment: a label, no effect. */
+  name: z.string().min(1).default('paper'),
+  seed: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).default(1),
+  /** DPO iterations after M1: 2 ends with M3. */
+  iterations: count.max(50).default(2),
+  world: z
+    .strictObject({
+      name: z.enum(['microworld', 'open-assistant']).default('microworld'),
+      /** open-assistant: the message-tree export, .jsonl or .jsonl.gz. */
+      data: z.string().optional(),
+      language: z.string().default('en'),
+      demonstrations: atLeastOne.default(800),
+      evaluations: count.default(600),
+      heldOut: atLeastOne.default(300),
+      probes: count.default(150),
+      /** open-assistant: share of the prompts held out. */
+      heldOutShare: share.default(0.2),
+      /** Longer texts are left out (characters); 0 = none. */
+      maxChars: count.default(0),
+    })
+    .prefault({}),
+  /** M0: a folder in Hugging Face layout; absent = the world's own. */
+  model: z.string().optional(),
+  cast: z
+    .strictObject({
+      generator: castOf('generator'),
+      responder: castOf('responder'),
+      judge: castOf('judge'),
+      trainer: z.enum(['dpo', 'sft-positives']).default('dpo'),
+    })
+    .prefault({}),
+  /** Evaluation fine-tuning in M1 (the paper) or not (its ablation). */
+  eft: z.boolean().default(true),
+  invent: z
+    .strictObject({
+      /** Invention attempts an iteration; fewer prompts pass the filters. */
+      asks: atLeastOne.default(900),
+      seedShots: count.default(6),
+      madeShots: count.default(2),
+      sampling: sampling(0.6, 0.9, 32),
+      /** At least this ROUGE-L F1 to any known prompt = too similar; 1 = only the same words in the same order. */
+      similarity: share.default(0.7),
+      minWords: atLeastOne.default(1),
+      maxWords: atLeastOne.default(150),
+      keywords: z.array(z.string()).default([]),
+    })
+    .prefault({}),
+  respond: z
+    .strictObject({ candidates: z.number().int().min(2).default(4), sampling: sampling(0.7, 0.9, 32) })
+    .prefault({}),
+  judge: z
+    .strictObject({
+      /** Name of a template; absent = the world's. */
+      template: z.string().optional(),
+      /** Judgements of each response by each member. */
+      samples: atLeastOne.default(3),
+      sampling: sampling(0.7, 0.9, 32),
+      /** An unparseable judgement is drawn again at most this often. */
+      retries: count.max(10).default(0),
+    })
+    .prefault({}),
+  sft: z
+    .strictObject(
+      optimizer({
+        learningRate: 3e-4,
+        finalLearningRate: 3e-5,
+        warmupSteps: 20,
+        epochs: 4,
+        batchSize: 16,
+        microBatchSize: 8,
+        weightDecay: 0.05,
+        clipNorm: 1,
+        dropout: 0.1,
+      }),
+    )
+    .prefault({}),
+  dpo: z
+    .strictObject({
+      beta: positive.default(0.1),
+      ...optimizer({
+        learningRate: 2e-4,
+        finalLearningRate: 2e-5,
+        warmupSteps: 5,
+        epochs: 1,
+        batchSize: 16,
+        microBatchSize: 4,
+        weightDecay: 0,
+        clipNorm: 1,
+        dropout: 0,
+      }),
+    })
+    .prefault({}),
+  evaluate: z
+    .strictObject({
+      sampling: sampling(0.7, 0.9, 32),
+      judgeSamples: atLeastOne.default(3),
+      resamples: atLeastOne.default(1000),
+      /** Ends a stage's training at its last step; kept for a later early-stopping rule. */
+      confidence: z.number().gt(0).lt(1).default(0.95),
+    })
+    .prefault({}),
+  flow: z
+    .strictObject({
+      /** Open episodes at most: the credit that the trainer gives the generator. */
+      openEpisodes: atLeastOne.default(192),
+      /** Asks in one request. */
+      asksPerRequest: atLeastOne.default(16),
+      /** Rows in one batch of the model, at most (a request is never split). */
+      batchRows: atLeastOne.default(128),
+      /** Batches under way at once, whatever the number of workers. */
+      window: atLeastOne.default(4),
+      /** A failed request is sent again at most this often. */
+      retries: count.max(10).default(2),
+    })
+    .prefault({}),
+});
+
+export type Config = z.output<typeof configSchema>;
+export type ConfigInput = z.input<typeof configSchema>;
+
+/** Any part of a config. */
+export type Partially<T> = {
+  readonly [K in keyof T]?: T[K] extends readonly unknown[]
+    ? T[K]
+    : T[K] extends object | undefined
+      ? Partially<NonNullable<T[K]>>
+      : T[K];
+};
+export type ConfigPart = Partially<ConfigInput>;
+
+const isPlain = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Later parts win, leaf by leaf; lists are replaced. */
+export function mergeParts(...parts: readonly ConfigPart[]): ConfigPart {
+  const merge = (a: Record<string, unknown>, b: Record<string, unknown>): Record<string, unknown> => {
+    const out = { ...a };
+    for (const [key, value] of Object.entries(b)) {
+      const before = out[key];
+      if (value !== undefined) out[key] = isPlain(before) && isPlain(value) ? merge(before, value) : value;
+    }
+    return out;
+  };
+  return parts.reduce(
+    (a, b) => merge(a as Record<string, unknown>, b as Record<string, unknown>) as ConfigPart,
+    {},
+  );
+}
+
+/** The whole config from its parts, or `config.invalid` naming each bad option. */
+export function resolveConfig(...parts: readonly ConfigPart[]): Config {
+  const merged = mergeParts(...parts);
+  const result = configSchema.safeParse(merged);
+  if (result.success) return result.data;
+  const lines = result.error.issues.map(
+    (issue) => `  ${issue.path.join('.') || '(config)'}: ${issue.message}`,
+  );
+  throw new SoliloquyError('config.invalid', `the configuration is wrong:\n${lines.join('\n')}`, {
+    issues: result.error.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message })),
+    fix: 'correct the option named above (a flag --set path.to.option=value, or the experiment file)',
+  });
+}

@@ -1,0 +1,324 @@
+/**
+ * Every message there is, as one discriminated union. Commands are imperative (`responses.request`), facts are past
+ * (`judgement.made`). Callers give type and body; the sequencer stamps seq, from, cause and time.
+ */
+import { z } from 'zod';
+import type { EpisodeId, JudgementId, PairId, ResponseId, VersionId } from './ids.js';
+
+const branded = <T extends string>() => z.string().min(1) as unknown as z.ZodType<T, string>;
+const episode = branded<EpisodeId>();
+const response = branded<ResponseId>();
+const judgement = branded<JudgementId>();
+const pair = branded<PairId>();
+const version = branded<VersionId>();
+const whole = z.number().int().min(0);
+const ids = z.array(whole);
+const rngKey = z.tuple([whole, whole]);
+const sampling = z.object({ temperature: z.number(), topP: z.number(), maxNewTokens: whole });
+
+const message = <T extends string, S extends z.ZodType>(type: T, body: S) =>
+  z.object({ type: z.literal(type), body });
+
+/** One text that a model made, with all that is needed to make it again. */
+export const generation = z.object({
+  text: z.string(),
+  ids,
+  /** log p at temperature 1 of the new tokens and the stop token, nats. */
+  logprob: z.number(),
+  finish: z.enum(['stop', 'length']),
+  key: rngKey,
+  version,
+});
+
+const sampleItem = z.object({ id: z.string(), prompt: z.string(), keys: z.array(rngKey).min(1) });
+const candidate = generation.extend({ id: response });
+const verdict = z.discriminatedUnion('status', [
+  z.object({ status: z.literal('score'), score: z.number() }),
+  z.object({ status: z.literal('unparseable'), reason: z.string() }),
+]);
+const scored = z.object({ response, text: z.string(), score: z.number(), judgements: z.array(whole) });
+
+export const withheldReason = z.enum(['filtered', 'too-few', 'unparseable', 'tie', 'failed']);
+export const filterReason = z.enum([
+  'empty',
+  'too-short',
+  'too-long',
+  'keyword',
+  'duplicate',
+  'held-out',
+  'similar',
+]);
+export const stage = z.enum(['sft-baseline', 'sft', 'iteration']);
+const split = z.enum(['ift', 'eft', 'ranked', 'heldOut', 'probes']);
+
+const trainJob = z.object({
+  stage,
+  from: version,
+  to: version,
+  objective: z.enum(['sft', 'dpo']),
+  /** Names of the datasets, in order; they are derived from the log. */
+  datasets: z.array(z.string()).min(1),
+  key: rngKey,
+});
+
+export const interval = z.object({ low: z.number(), high: z.number() });
+/** One number of an evaluation. `value` is null where it is undefined (no data, constant ranks). */
+export const metric = z.object({
+  name: z.string(),
+  value: z.number().nullable(),
+  interval: interval.nullable(),
+  n: whole,
+});
+
+export const messageSchema = z.discriminatedUnion('type', [
+  // the run
+  message('run.start', z.object({ configHash: z.string() })),
+  message('run.pause', z.object({})),
+  message('run.resume', z.object({})),
+  message('run.finished', z.object({ versions: z.array(version) })),
+  message('run.failed', z.object({ reason: z.string(), at: z.string() })),
+  message('worker.crashed', z.object({ task: z.string(), attempt: whole, reason: z.string() })),
+  message('message.refused', z.object({ by: z.string(), state: z.string(), type: z.string() })),
+  // the world
+  message('seed.request', z.object({})),
+  message('seed.given', z.object({ split, rows: z.array(z.record(z.string(), z.unknown())) })),
+  message('seed.ready', z.object({ counts: z.record(split, whole), notes: z.array(z.string()) })),
+  message('prompts.known', z.object({ seed: z.array(z.string()), heldOut: z.array(z.string()) })),
+  // generator
+  message('prompts.request', z.object({ iteration: whole, version, asks: whole, credit: whole })),
+  message('prompts.credit', z.object({ iteration: whole, episodes: whole })),
+  message(
+    'prompt.made',
+    z.object({ episode, iteration: whole, prompt: z.string(), shots: z.array(z.string()), generation }),
+  ),
+  message(
+    'prompt.filtered',
+    z.object({
+      episode,
+      iteration: whole,
+      prompt: z.string(),
+      reason: filterReason,
+      detail: z.string(),
+      shots: z.array(z.string()),
+      generation,
+    }),
+  ),
+  message('prompt.failed', z.object({ episode, iteration: whole, reason: z.string() })),
+  message('prompts.made', z.object({ iteration: whole, episodes: whole, filtered: whole, failed: whole })),
+  // responder
+  message('responses.request', z.object({ episode, iteration: whole, prompt: z.string() })),
+  message('responses.made', z.object({ episode, candidates: z.array(candidate) })),
+  message('responses.failed', z.object({ episode, reason: z.string() })),
+  // judge
+  message(
+    'judgements.request',
+    z.object({
+      episode,
+      iteration: whole,
+      prompt: z.string(),
+      responses: z.array(z.object({ id: response, text: z.string() })),
+    }),
+  ),
+  message(
+    'judgement.made',
+    z.object({
+      id: judgement,
+      response,
+      player: z.string(),
+      verdict,
+      /** What the judge wrote and how it was drawn; a scorer has none. */
+      generation: generation.nullable(),
+      /** Further judgements of this episode that are still to come. */
+      left: whole,
+    }),
+  ),
+  message('judgements.failed', z.object({ episode, reason: z.string() })),
+  // pairing
+  message(
+    'pair.made',
+    z.object({
+      id: pair,
+      iteration: whole,
+      prompt: z.string(),
+      chosen: scored,
+      rejected: scored,
+      positives: z.array(scored),
+    }),
+  ),
+  message(
+    'pair.withheld',
+    z.object({
+      episode,
+      iteration: whole,
+      reason: withheldReason,
+      detail: z.string(),
+      positives: z.array(scored),
+    }),
+  ),
+  // trainer
+  message(
+    'training.request',
+    z.object({ stage, iteration: whole, from: version, to: version, judge: z.string(), episodes: whole }),
+  ),
+  message('model.train', trainJob),
+  message(
+    'training.stepped',
+    z.object({
+      to: version,
+      step: whole,
+      steps: whole,
+      loss: z.number(),
+      gradNorm: z.number(),
+      learningRate: z.number(),
+      accuracy: z.number().nullable(),
+      margin: z.number().nullable(),
+    }),
+  ),
+  message(
+    'model.trained',
+    z.object({
+      from: version,
+      to: version,
+      objective: z.enum(['sft', 'dpo']),
+      rows: whole,
+      steps: whole,
+      loss: z.number(),
+      weightsHash: z.string(),
+      dataHash: z.string(),
+    }),
+  ),
+  message(
+    'version.made',
+    z.object({
+      version,
+      from: version,
+      reference: version.nullable(),
+      stage,
+      iteration: whole,
+      weightsHash: z.string(),
+      datasets: z.array(z.string()),
+      dataHash: z.string(),
+      rows: whole,
+      judge: z.string().nullable(),
+    }),
+  ),
+  message('training.failed', z.object({ to: version, reason: z.string() })),
+  // the model and the scorers as addressees
+  message(
+    'model.request',
+    z.object({
+      id: z.string(),
+      version,
+      sampling,
+      stop: z.array(z.string()),
+      items: z.array(sampleItem).min(1),
+    }),
+  ),
+  message(
+    'model.result',
+    z.object({ id: z.string(), items: z.array(z.object({ id: z.string(), outputs: z.array(generation) })) }),
+  ),
+  message(
+    'score.request',
+    z.object({
+      id: z.string(),
+      player: z.string(),
+      prompt: z.string(),
+      items: z.array(z.object({ id: z.string(), text: z.string(), keys: z.array(rngKey).min(1) })),
+    }),
+  ),
+  message(
+    'score.result',
+    z.object({ id: z.string(), items: z.array(z.object({ id: z.string(), verdicts: z.array(verdict) })) }),
+  ),
+  message('request.failed', z.object({ id: z.string(), reason: z.string() })),
+  // evaluation
+  message(
+    'evaluation.request',
+    z.object({ version, against: z.array(version), reference: version.nullable(), judge: z.string() }),
+  ),
+  message(
+    'evaluation.answered',
+    z.object({
+      version,
+      prompt: z.string(),
+      id: z.string(),
+      generation,
+      tokens: whole,
+      truth: z.number().nullable(),
+      selfScores: z.array(verdict),
+      referenceLogprob: z.number().nullable(),
+    }),
+  ),
+  message(
+    'evaluation.judged',
+    z.object({
+      version,
+      group: z.string(),
+      index: whole,
+      value: z.number(),
+      verdicts: z.array(verdict),
+      texts: z.array(z.string()),
+    }),
+  ),
+  message('evaluation.made', z.object({ version, metrics: z.array(metric) })),
+  message('evaluation.failed', z.object({ version, reason: z.string() })),
+  message('eft.request', z.object({ version })),
+  message('eft.given', z.object({ rows: z.array(z.record(z.string(), z.unknown())) })),
+  message('eft.made', z.object({ kept: whole, leftOut: z.record(z.string(), whole) })),
+]);
+
+export type Message = z.output<typeof messageSchema>;
+export type MessageType = Message['type'];
+export type MessageOf<T extends MessageType> = Extract<Message, { type: T }>;
+export type BodyOf<T extends MessageType> = MessageOf<T>['body'];
+export type Generation = z.output<typeof generation>;
+export type Candidate = z.output<typeof candidate>;
+export type Verdict = z.output<typeof verdict>;
+export type ScoredResponse = z.output<typeof scored>;
+export type WithheldReason = z.output<typeof withheldReason>;
+export type FilterReason = z.output<typeof filterReason>;
+export type Stage = z.output<typeof stage>;
+export type Metric = z.output<typeof metric>;
+export type SeedSplit = z.output<typeof split>;
+export type SampleItem = z.output<typeof sampleItem>;
+
+/** Who can be written to. `record` is nobody: the message is only kept. */
+export type Address =
+  | 'coordinator'
+  | 'generator'
+  | 'responder'
+  | 'judge'
+  | 'trainer'
+  | 'world'
+  | 'model'
+  | 'scorer'
+  | 'evaluator'
+  | 'user'
+  | 'record'
+  | `episode:${string}`;
+
+/** What a role or an addressee says. */
+export interface Outgoing {
+  readonly to: Address;
+  readonly message: Message;
+}
+
+export const FORMAT_VERSION = 1;
+
+/** One line of the log, `h` aside. */
+export interface Envelope {
+  readonly v: typeof FORMAT_VERSION;
+  readonly seq: number;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  readonly from: Address;
+  readonly to: Address;
+  /** The seq this answers; −1 for the first. */
+  readonly cause: number;
+  readonly type: MessageType;
+  readonly body: Message['body'];
+}
+
+/** What a machine is given: a message with its place in the log. No time. */
+export type Received = Message & { readonly seq: number };
