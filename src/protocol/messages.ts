@@ -72,7 +72,7 @@ export const metric = z.object({
 
 export const messageSchema = z.discriminatedUnion('type', [
   // the run
-  message('run.start', z.object({ configHash: z.string() })),
+  message('run.start', z.object({ configHash: z.string(), baseHash: z.string() })),
   message('run.pause', z.object({})),
   message('run.resume', z.object({})),
   message('run.finished', z.object({ versions: z.array(version) })),
@@ -246,8 +246,7 @@ export const messageSchema = z.discriminatedUnion('type', [
       generation,
       tokens: whole,
       truth: z.number().nullable(),
-      selfScores: z.array(verdict),
-      referenceLogprob: z.number().nullable(),
+      selfScores: z.array(verdict), logprob: z.number().nullable(), referenceLogprob: z.number().nullable(),
     }),
   ),
   message(
@@ -261,6 +260,8 @@ export const messageSchema = z.discriminatedUnion('type', [
       texts: z.array(z.string()),
     }),
   ),
+  /** Answers of `against`, kept from its own evaluation, as `version`'s judge scores them. */
+  message('evaluation.compared', z.object({ version, against: version, id: z.string(), verdicts: z.array(verdict) })),
   message('evaluation.made', z.object({ version, metrics: z.array(metric) })),
   message('evaluation.failed', z.object({ version, reason: z.string() })),
   message('eft.request', z.object({ version })),

@@ -2,6 +2,7 @@
  * The narrow ports between thinking and doing. Production binds workers, files and worlds; tests settle by hand.
  */
 import type { VersionId } from './ids.js';
+import type { Address, Envelope, Outgoing } from './messages.js';
 import type { SampleOutput, SampleRow, TrainOutcome, TrainSpec, TrainStep } from './lm.js';
 import type { JudgeTemplate, PromptFormat, SeedData, TrueScore } from './records.js';
 
@@ -16,6 +17,8 @@ export interface Tokenizer {
   readonly vocabSize: number;
   /** No special token is added beyond those written in the text. */
   encode(text: string): number[];
+  /** The start of a sequence: as `encode`, after the BOS token where the checkpoint's sequences start with one. */
+  encodePrompt(text: string): number[];
   decode(ids: readonly number[]): string;
   /** Id of a token's exact text, if it is one token. */
   tokenId(token: string): number | undefined;
@@ -49,4 +52,24 @@ export interface World {
   seed(): Promise<SeedData>;
   /** The true score of an answer; undefined where the world has none, null where the prompt has no truth. */
   readonly truth?: (prompt: string, response: string) => TrueScore | null;
+}
+
+/** What an addressee says, and the seq of what it answers. */
+export interface Answer extends Outgoing {
+  readonly cause: number;
+}
+
+/** Work under way. */
+export interface Job {
+  readonly answers: Promise<readonly Answer[]>;
+  /** Called when its answers are delivered; that happens in start order, whoever finishes first. */
+  readonly delivered?: () => void;
+}
+
+/** Whoever isn't a pure function of the log: the model, the scorers, the world, the evaluator. */
+export interface Addressee {
+  readonly address: Address;
+  accept(envelope: Envelope): void;
+  /** Called whenever no message waits: starts what can be started, in an order fixed by what was accepted. */
+  startJobs(): readonly Job[];
 }

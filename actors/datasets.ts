@@ -1,0 +1,116 @@
+/**
+ * What versions are trained on, derived from the log as it is written: seed data, EFT, preference pairs, positives. A view:
+ * the files under data/ can be made again from messages.jsonl.
+ */
+import type { Config } from '../src/protocol/config.js';
+import { SoliloquyError } from '../src/protocol/errors.js';
+import type { TrainData } from '../src/protocol/lm.js';
+import type { BodyOf, Envelope, SeedSplit } from '../src/protocol/messages.js';
+import type { PromptFormat, SeedData, JudgeTemplate, Demonstration, EvaluationExample } from '../src/protocol/records.js';
+import type { Tokenizer } from '../src/protocol/ports.js';
+import { encodePreferences, encodeSft, type PairFact, type PositiveFact, preferenceTexts, sftRows } from '../src/stages/train.js';
+import type { TextRow } from '../src/stages/seed.js';
+import { sha256 } from '../src/log/chain.js';
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] };
+
+export interface BuiltData {
+  readonly data: TrainData;
+  readonly rows: number;
+  readonly dataHash: string;
+  /** Rows that don't fit the model's context, left out. */
+  readonly tooLong: number;
+}
+
+export interface Datasets {
+  /** To be shown every envelope. */
+  observe(envelope: Envelope): void;
+  readonly seed: SeedData;
+  /** Rows of a training job; `write` is given each file's name and content. */
+  build(job: BodyOf<'model.train'>, tokenizer: Tokenizer, maxTokens: number, write: (name: string, content: string) => void): BuiltData;
+}
+
+const jsonl = (rows: readonly object[]): string => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+const versionIn = (dataset: string): number => Number(/-M(\d+)$/.exec(dataset)?.[1]);
+
+export function createDatasets(config: Config, format: PromptFormat, template: JudgeTemplate): Datasets {
+  const seed: Mutable<SeedData> = { ift: [], eft: [], ranked: [], heldOut: [], probes: [], notes: [] };
+  const pairs = new Map<number, PairFact[]>();
+  const positives = new Map<number, PositiveFact[]>();
+  const prompts = new Map<string, string>();
+
+  const keepPositives = (iteration: number, prompt: string, found: BodyOf<'pair.made'>['positives']) => {
+    const own = positives.get(iteration) ?? [];
+    positives.set(iteration, own);
+    for (const answer of found) own.push({ prompt, answer });
+  };
+  const observe = ({ type, body }: Envelope) => {
+    switch (type) {
+      case 'seed.given': {
+        const { split, rows } = body as BodyOf<'seed.given'>;
+        (seed[split satisfies SeedSplit] as unknown[]).push(...rows);
+        return;
+      }
+      case 'eft.given':
+        seed.eft.push(...((body as BodyOf<'eft.given'>).rows as unknown as EvaluationExample[]));
+        return;
+      case 'prompt.made': {
+        const { episode, prompt } = body as BodyOf<'prompt.made'>;
+        prompts.set(episode, prompt);
+        return;
+      }
+      case 'pair.made': {
+        const { id, iteration, prompt, chosen, rejected, positives } = body as BodyOf<'pair.made'>;
+        const own = pairs.get(iteration) ?? [];
+        pairs.set(iteration, own);
+        own.push({ id, prompt, chosen, rejected });
+        keepPositives(iteration, prompt, positives);
+        return;
+      }
+      case 'pair.withheld': {
+        const { episode, iteration, positives } = body as BodyOf<'pair.withheld'>;
+        keepPositives(iteration, prompts.get(episode) ?? '', positives);
+        return;
+      }
+    }
+  };
+
+  /** The rows of one named dataset, as its file shows them and as text to train on. */
+  const named = (name: string): { file: readonly object[]; text: readonly TextRow[] } => {
+    const part = (rows: { ift?: Demonstration[]; eft?: EvaluationExample[]; positives?: PositiveFact[] }) =>
+      sftRows({ ift: [], eft: [], positives: [], ...rows }, format, template);
+    if (name === 'ift') return { file: seed.ift, text: part({ ift: seed.ift }) };
+    if (name === 'eft') return { file: seed.eft, text: part({ eft: seed.eft }) };
+    if (name.startsWith('positives-')) {
+      const found = positives.get(versionIn(name)) ?? [];
+      return { file: found.map(({ prompt, answer }) => ({ prompt, ...answer })), text: part({ positives: found }) };
+    }
+    throw new SoliloquyError('protocol.violation', `no dataset is called ${name}`, { name });
+  };
+
+  const build: Datasets['build'] = ({ objective, datasets }, tokenizer, maxTokens, write) => {
+    const end = tokenizer.eosIds[0];
+    if (end === undefined)
+      throw new SoliloquyError('tokenizer.invalid', 'the model has no end-of-sequence token to be trained with', { fix: 'name eos_token_id in generation_config.json' });
+    const hashes: string[] = [];
+    const put = (name: string, rows: readonly object[]) => {
+      const content = jsonl(rows);
+      hashes.push(sha256(content));
+      write(name, content);
+    };
+    if (objective === 'dpo') {
+      const texts = datasets.flatMap((name) => preferenceTexts(pairs.get(versionIn(name)) ?? [], format));
+      put(datasets[0]!, texts);
+      const { rows, tooLong } = encodePreferences(texts, tokenizer, end, maxTokens);
+      return { data: { objective, rows, beta: config.dpo.beta }, rows: rows.length, dataHash: sha256(hashes.join('')), tooLong: tooLong.length };
+    }
+    const texts = datasets.flatMap((name) => {
+      const { file, text } = named(name);
+      put(name, file);
+      return text;
+    });
+    const { rows, tooLong } = encodeSft(texts, tokenizer, end, maxTokens);
+    return { data: { objective, rows }, rows: rows.length, dataHash: sha256(hashes.join('')), tooLong: tooLong.length };
+  };
+  return { observe, seed, build };
+}

@@ -1,0 +1,152 @@
+/**
+ * The life of one prompt: invented → answered → judged → paired, or withheld with the reason as the state's name.
+ * PAPER.md, "Self-instruction creation" 2–4. Owns the candidates and scores of one episode; knows no model.
+ */
+import { assign, enqueueActions, setup } from 'xstate';
+import { type EpisodeId, pairId } from '../src/protocol/ids.js';
+import type { Candidate, Received, ScoredResponse, Verdict, WithheldReason } from '../src/protocol/messages.js';
+import { meanScore } from '../src/stages/judge.js';
+import { type Pairing, pairOf, positivesOf } from '../src/stages/pair.js';
+import { checkCandidates } from '../src/stages/respond.js';
+import { as, type Said, say } from './machine.js';
+
+interface Judged {
+  readonly seq: number;
+  readonly response: string;
+  readonly verdict: Verdict;
+}
+
+/** A candidate with the mean of its readable judgements, and the seqs of all of them. */
+type Weighed = Omit<ScoredResponse, 'score'> & { readonly score: number | null };
+
+interface Context {
+  readonly id: EpisodeId;
+  readonly maxScore: number;
+  readonly iteration: number;
+  readonly prompt: string;
+  readonly candidates: readonly Candidate[];
+  readonly judged: readonly Judged[];
+  readonly detail: string;
+  readonly pairing: Pairing<Weighed> | null;
+  readonly positives: readonly ScoredResponse[];
+}
+
+export interface EpisodeInput {
+  readonly id: EpisodeId;
+  readonly iteration: number;
+  /** A mean score at or above it makes a response a positive example. */
+  readonly maxScore: number;
+}
+
+function weigh(candidates: readonly Candidate[], judged: readonly Judged[]): Weighed[] {
+  return candidates.map(({ id, text }) => {
+    const own = judged.filter(({ response }) => response === id);
+    const { score } = meanScore(own.map(({ verdict }) => verdict));
+    return { response: id, text, score, judgements: own.map(({ seq }) => seq) };
+  });
+}
+
+const withheldAs = (reason: WithheldReason) =>
+  enqueueActions<Context, Received, undefined, Received, never, never, never, never, Said>(({ context, enqueue }) => {
+    const { id, iteration, detail, positives } = context;
+    enqueue.emit(say('trainer', 'pair.withheld', { episode: id, iteration, reason, detail, positives: [...positives] }));
+  });
+
+export const episodeMachine = setup({
+  types: {} as { context: Context; events: Received; input: EpisodeInput; emitted: Said },
+  guards: {
+    enoughCandidates: ({ context }) => context.candidates.length >= 2,
+    allJudged: ({ event }) => as(event, 'judgement.made').body.left === 0,
+    paired: ({ context }) => context.pairing?.status === 'pair',
+    tied: ({ context }) => context.pairing?.status === 'withheld' && context.pairing.reason === 'tie',
+    unparseable: ({ context }) => context.pairing?.status === 'withheld' && context.pairing.reason === 'unparseable',
+  },
+  actions: {
+    open: assign(({ event }) => ({ prompt: as(event, 'prompt.made').body.prompt })),
+    askResponses: enqueueActions(({ context, enqueue }) => {
+      const { id, iteration, prompt } = context;
+      enqueue.emit(say('responder', 'responses.request', { episode: id, iteration, prompt }));
+    }),
+    keepUsable: assign(({ event }) => {
+      const { candidates } = as(event, 'responses.made').body;
+      const { usable, empty, duplicates } = checkCandidates(candidates.map(({ text }) => text));
+      const detail = `${usable.length} different answers of ${candidates.length} (${empty.length} empty, ${duplicates.length} repeated)`;
+      return { candidates: usable.map((i) => candidates[i]!), detail };
+    }),
+    askJudgements: enqueueActions(({ context, enqueue }) => {
+      const { id, iteration, prompt, candidates } = context;
+      const responses = candidates.map(({ id, text }) => ({ id, text }));
+      enqueue.emit(say('judge', 'judgements.request', { episode: id, iteration, prompt, responses }));
+    }),
+    keepJudgement: assign(({ context, event }) => {
+      const { seq, body } = as(event, 'judgement.made');
+      return { judged: [...context.judged, { seq, response: body.response, verdict: body.verdict }] };
+    }),
+    decide: assign(({ context }) => {
+      const weighed = weigh(context.candidates, context.judged);
+      const pairing = pairOf(weighed);
+      const positives = positivesOf(weighed, context.maxScore);
+      return { pairing, positives, detail: pairing.status === 'withheld' ? pairing.detail : '' };
+    }),
+    keepFilter: assign(({ event }) => {
+      const { prompt, reason, detail } = as(event, 'prompt.filtered').body;
+      return { prompt, detail: detail ? `${reason}: ${detail}` : reason };
+    }),
+    keepFailure: assign(({ event }) => ({ detail: 'reason' in event.body ? String(event.body.reason) : '' })),
+    emitPair: enqueueActions(({ context, enqueue }) => {
+      const { pairing, positives, id, iteration, prompt } = context;
+      if (pairing?.status !== 'pair') return;
+      const { chosen, rejected } = pairing;
+      enqueue.emit(say('trainer', 'pair.made', { id: pairId(id), iteration, prompt, chosen, rejected, positives: [...positives] }));
+    }),
+    refuse: enqueueActions(({ context, event, enqueue }) => {
+      enqueue.emit(say('record', 'message.refused', { by: `episode:${context.id}`, state: '', type: event.type }));
+    }),
+  },
+}).createMachine({
+  id: 'episode',
+  context: ({ input }) => ({ ...input, prompt: '', candidates: [], judged: [], detail: '', pairing: null, positives: [] }),
+  initial: 'invented',
+  on: { '*': { actions: 'refuse' } },
+  states: {
+    invented: {
+      on: {
+        'prompt.made': { target: 'answering', actions: ['open', 'askResponses'] },
+        'prompt.filtered': { target: 'filtered', actions: 'keepFilter' },
+        'prompt.failed': { target: 'failed', actions: 'keepFailure' },
+      },
+    },
+    answering: {
+      on: {
+        'responses.made': { target: 'answered', actions: 'keepUsable' },
+        'responses.failed': { target: 'failed', actions: 'keepFailure' },
+      },
+    },
+    answered: {
+      always: [{ guard: 'enoughCandidates', target: 'judging', actions: 'askJudgements' }, { target: 'tooFew' }],
+    },
+    judging: {
+      on: {
+        'judgement.made': [
+          { guard: 'allJudged', target: 'judged', actions: ['keepJudgement', 'decide'] },
+          { actions: 'keepJudgement' },
+        ],
+        'judgements.failed': { target: 'failed', actions: 'keepFailure' },
+      },
+    },
+    judged: {
+      always: [
+        { guard: 'paired', target: 'paired' },
+        { guard: 'tied', target: 'tied' },
+        { guard: 'unparseable', target: 'unparseable' },
+        { target: 'tooFew' },
+      ],
+    },
+    paired: { type: 'final', entry: 'emitPair' },
+    filtered: { type: 'final', entry: withheldAs('filtered') },
+    tooFew: { type: 'final', entry: withheldAs('too-few') },
+    unparseable: { type: 'final', entry: withheldAs('unparseable') },
+    tied: { type: 'final', entry: withheldAs('tie') },
+    failed: { type: 'final', entry: withheldAs('failed') },
+  },
+});

@@ -1,0 +1,234 @@
+/**
+ * Invents prompts from few-shot examples, filters them, opens an episode for each ask. PAPER.md, "Self-instruction
+ * creation" 1. Owns the credit (how many more episodes may be open), the known prompts, and the asks without an answer.
+ */
+import { assign, enqueueActions, setup } from 'xstate';
+import { type ModelCast, versionFor } from '../src/protocol/cast.js';
+import { episodeId } from '../src/protocol/ids.js';
+import type { Sampling } from '../src/protocol/lm.js';
+import type { BodyOf, Received } from '../src/protocol/messages.js';
+import type { PromptFormat } from '../src/protocol/records.js';
+import { chooseShots, cleanPrompt, inventionPrompt, type PromptRules, refusalOf, type ShotCounts } from '../src/stages/invent.js';
+import { keys } from '../src/stages/keys.js';
+import { createPromptIndex, type PromptIndex } from '../src/stages/similarity.js';
+import { as, type Holding, type Said, say, without } from './machine.js';
+
+export interface GeneratorInput {
+  readonly seed: number;
+  readonly cast: ModelCast;
+  readonly shots: ShotCounts;
+  readonly rules: PromptRules;
+  readonly sampling: Sampling;
+  readonly format: PromptFormat;
+  readonly asksPerRequest: number;
+  readonly retries: number;
+}
+
+/** One invention attempt; its episode has the ask's number. */
+interface Ask {
+  readonly ask: number;
+  readonly shots: readonly string[];
+}
+
+/** What is known, in the order it became known. */
+interface Pool {
+  readonly seed: readonly string[];
+  readonly heldOut: readonly string[];
+  readonly made: readonly string[];
+}
+
+interface Context extends Holding {
+  readonly input: GeneratorInput;
+  readonly pool: Pool;
+  readonly request: BodyOf<'prompts.request'> | null;
+  readonly asked: number;
+  readonly answered: number;
+  readonly filtered: number;
+  readonly failed: number;
+  readonly credit: number;
+  readonly open: Readonly<Record<string, { readonly asks: readonly Ask[]; readonly attempt: number }>>;
+}
+
+/** Indexes derived from pools: a cache that is rebuilt wherever it is missing, never a second truth. */
+const indexes = new WeakMap<Pool, { readonly pool: PromptIndex; readonly heldOut: PromptIndex }>();
+
+function indexOf(pool: Pool) {
+  const known = indexes.get(pool);
+  if (known) return known;
+  const built = { pool: createPromptIndex([...pool.seed, ...pool.made]), heldOut: createPromptIndex(pool.heldOut) };
+  indexes.set(pool, built);
+  return built;
+}
+
+/** The pool with one more prompt; its index moves along with the newest pool. */
+function extended(pool: Pool, prompt: string): Pool {
+  const index = indexOf(pool);
+  const next = { ...pool, made: [...pool.made, prompt] };
+  index.pool.add(prompt);
+  indexes.set(next, index);
+  indexes.delete(pool);
+  return next;
+}
+
+const requestId = (iteration: number, first: number) => `invent/${iteration}/${first}`;
+
+function modelRequest({ input, request }: Context, id: string, asks: readonly Ask[]): Said {
+  const { iteration } = request!;
+  const items = asks.map(({ ask, shots }) => {
+    const episode = episodeId(iteration, ask);
+    const key = keys.invent(input.seed, episode);
+    return { id: episode, prompt: inventionPrompt(input.format, shots), keys: [[key[0], key[1]] as [number, number]] };
+  });
+  const version = versionFor(input.cast, iteration);
+  return say('model', 'model.request', { id, version, sampling: { ...input.sampling }, stop: [...input.format.stop.prompt], items });
+}
+
+const canAsk = ({ request, asked, credit, input }: Context): number =>
+  request ? Math.min(input.asksPerRequest, request.asks - asked, credit) : 0;
+
+/** The next asks, if a full request fits the credit or the rest is smaller than one. */
+function nextAsks(context: Context): readonly Ask[] {
+  const { request, asked, input, pool } = context;
+  const rest = request ? request.asks - asked : 0;
+  const size = canAsk(context);
+  if (size === 0 || size < Math.min(rest, input.asksPerRequest)) return [];
+  return Array.from({ length: size }, (_, i) => {
+    const ask = asked + i;
+    const key = keys.shots(input.seed, episodeId(request!.iteration, ask));
+    return { ask, shots: chooseShots(pool.seed, pool.made, input.shots, key) };
+  });
+}
+
+/** Turns one result into prompts made or filtered; each episode hears of its own. */
+function screen(context: Context, { id, items }: BodyOf<'model.result'>): { change: Partial<Context>; said: Said[] } {
+  const { input, request } = context;
+  const { iteration } = request!;
+  const { asks } = context.open[id]!;
+  const said: Said[] = [];
+  let { pool, filtered } = context;
+  items.forEach(({ outputs }, i) => {
+    const { ask, shots } = asks[i]!;
+    const generation = outputs[0]!;
+    const episode = episodeId(iteration, ask);
+    const prompt = cleanPrompt(generation.text, input.format);
+    const refusal = refusalOf(prompt, input.rules, indexOf(pool));
+    const common = { episode, iteration, prompt, shots: [...shots], generation };
+    if (refusal) said.push(say(`episode:${episode}`, 'prompt.filtered', { ...common, ...refusal }));
+    else said.push(say(`episode:${episode}`, 'prompt.made', common));
+    if (refusal) filtered++;
+    else pool = extended(pool, prompt);
+  });
+  const answered = context.answered + asks.length;
+  return { change: { pool, filtered, answered, open: without(context.open, id) }, said };
+}
+
+export const generatorMachine = setup({
+  types: {} as { context: Context; events: Received; input: GeneratorInput; emitted: Said },
+  guards: {
+    canAsk: ({ context }) => nextAsks(context).length > 0,
+    allAnswered: ({ context }) => context.request !== null && context.answered === context.request.asks,
+    mayRetry: ({ context, event }) => context.open[as(event, 'request.failed').body.id]!.attempt < context.input.retries,
+  },
+  actions: {
+    keepKnown: assign(({ event }) => ({ pool: { ...as(event, 'prompts.known').body, made: [] } })),
+    keepRequest: assign(({ event }) => {
+      const request = as(event, 'prompts.request').body;
+      return { request, asked: 0, answered: 0, filtered: 0, failed: 0, credit: request.credit };
+    }),
+    ask: enqueueActions(({ context, enqueue }) => {
+      const asks = nextAsks(context);
+      const id = requestId(context.request!.iteration, asks[0]!.ask);
+      enqueue.assign({
+        open: { ...context.open, [id]: { asks, attempt: 0 } },
+        asked: context.asked + asks.length,
+        credit: context.credit - asks.length,
+      });
+      enqueue.emit(modelRequest(context, id, asks));
+    }),
+    screen: enqueueActions(({ context, event, enqueue }) => {
+      const { change, said } = screen(context, as(event, 'model.result').body);
+      enqueue.assign(change);
+      for (const one of said) enqueue.emit(one);
+    }),
+    keepCredit: assign(({ context, event }) => ({ credit: context.credit + as(event, 'prompts.credit').body.episodes })),
+    askAgain: enqueueActions(({ context, event, enqueue }) => {
+      const { id } = as(event, 'request.failed').body;
+      const { asks, attempt } = context.open[id]!;
+      enqueue.assign({ open: { ...context.open, [id]: { asks, attempt: attempt + 1 } } });
+      enqueue.emit(modelRequest(context, id, asks));
+    }),
+    giveUp: enqueueActions(({ context, event, enqueue }) => {
+      const { id, reason } = as(event, 'request.failed').body;
+      const { iteration } = context.request!;
+      const { asks } = context.open[id]!;
+      enqueue.assign({
+        open: without(context.open, id),
+        answered: context.answered + asks.length,
+        failed: context.failed + asks.length,
+      });
+      for (const { ask } of asks) {
+        const episode = episodeId(iteration, ask);
+        enqueue.emit(say(`episode:${episode}`, 'prompt.failed', { episode, iteration, reason }));
+      }
+    }),
+    report: enqueueActions(({ context, enqueue }) => {
+      const { request, filtered, failed } = context;
+      enqueue.emit(say('coordinator', 'prompts.made', { iteration: request!.iteration, episodes: request!.asks, filtered, failed }));
+      enqueue.assign({ request: null });
+    }),
+    hold: assign({ held: ({ context, event }) => [...context.held, event] }),
+    release: enqueueActions(({ context, enqueue }) => {
+      for (const event of context.held) enqueue.raise(event);
+      enqueue.assign({ held: [] });
+    }),
+    refuse: enqueueActions(({ event, enqueue }) => {
+      enqueue.emit(say('record', 'message.refused', { by: 'generator', state: 'working', type: event.type }));
+    }),
+  },
+}).createMachine({
+  id: 'generator',
+  context: ({ input }) => ({
+    input,
+    pool: { seed: [], heldOut: [], made: [] },
+    request: null,
+    asked: 0,
+    answered: 0,
+    filtered: 0,
+    failed: 0,
+    credit: 0,
+    open: {},
+    held: [],
+  }),
+  initial: 'working',
+  states: {
+    working: {
+      initial: 'idle',
+      on: { 'run.pause': 'paused', '*': { actions: 'refuse' } },
+      states: {
+        idle: {
+          on: {
+            'prompts.known': { actions: 'keepKnown' },
+            'prompts.request': { target: 'inventing', actions: 'keepRequest' },
+            // the last episodes close after the last prompt was invented
+            'prompts.credit': {},
+          },
+        },
+        inventing: {
+          initial: 'asking',
+          always: { guard: 'allAnswered', target: 'idle', actions: 'report' },
+          on: {
+            'model.result': { target: '.asking', actions: 'screen' },
+            'prompts.credit': { target: '.asking', actions: 'keepCredit' },
+            'request.failed': [{ guard: 'mayRetry', actions: 'askAgain' }, { target: '.asking', actions: 'giveUp' }],
+          },
+          states: {
+            asking: { always: [{ guard: 'canAsk', target: 'asking', reenter: true, actions: 'ask' }, { target: 'waiting' }] },
+            waiting: {},
+          },
+        },
+        before: { type: 'history', history: 'deep' },
+      },
+    },
+    paused: { on: { 'run.resume': { target: 'working.before', actions: 'release' }, '*': { actions: 'hold' } } },
+  },
+});

@@ -1,0 +1,137 @@
+/**
+ * Gathers the pairs of an iteration and has the next version made of them: PAPER.md, "Training". Gives the generator
+ * credit back for each closed episode: that is the back-pressure of the loop. Owns counts, never texts: datasets are
+ * derived from the log.
+ */
+import { assign, enqueueActions, setup } from 'xstate';
+import { type VersionId, versionOf } from '../src/protocol/ids.js';
+import type { BodyOf, Received } from '../src/protocol/messages.js';
+import { keys } from '../src/stages/keys.js';
+import { as, type Holding, type Said, say } from './machine.js';
+
+export interface TrainerInput {
+  readonly seed: number;
+  readonly player: 'dpo' | 'sft-positives';
+  /** Whether M1 is also trained on EFT. */
+  readonly eft: boolean;
+  /** Credit goes back in lots of so many closed episodes. */
+  readonly creditLot: number;
+  readonly retries: number;
+}
+
+type Request = BodyOf<'training.request'>;
+type Plan = Omit<BodyOf<'model.train'>, 'key' | 'stage' | 'to'>;
+
+interface Context extends Holding {
+  readonly input: TrainerInput;
+  readonly closed: number;
+  readonly pairs: number;
+  readonly owed: number;
+  readonly request: Request | null;
+  readonly failures: number;
+}
+
+const M0 = versionOf(0);
+const seedData = (eft: boolean) => (eft ? ['ift', 'eft'] : ['ift']);
+const through = (iteration: number) => Array.from({ length: iteration }, (_, i) => versionOf(i + 1));
+
+/** What a version is made of. `sft-positives` starts from M0 again, on the seed data and all positives so far (paper §2.3). */
+function planOf({ player, eft }: TrainerInput, { stage, iteration, from }: Request): Plan {
+  if (stage === 'sft-baseline') return { from, objective: 'sft', datasets: ['ift'] };
+  if (stage === 'sft') return { from, objective: 'sft', datasets: seedData(eft) };
+  switch (player) {
+    case 'dpo':
+      return { from, objective: 'dpo', datasets: [`aift-${versionOf(iteration)}`] };
+    case 'sft-positives':
+      return { from: M0, objective: 'sft', datasets: [...seedData(eft), ...through(iteration).map((v) => `positives-${v}`)] };
+    default:
+      return player satisfies never;
+  }
+}
+
+function order({ input, request }: Context): Said {
+  const { stage, to } = request!;
+  return say('model', 'model.train', { stage, to, ...planOf(input, request!), key: [...keys.train(input.seed, to)] as [number, number] });
+}
+
+function announce({ input, request }: Context, { body }: Extract<Received, { type: 'model.trained' }>): Said {
+  const { stage, iteration, judge } = request!;
+  const { datasets, objective } = planOf(input, request!);
+  const reference: VersionId | null = objective === 'dpo' ? body.from : null;
+  const { to: version, from, weightsHash, dataHash, rows } = body;
+  return say('coordinator', 'version.made', {
+    version, from, reference, stage, iteration, weightsHash, datasets, dataHash, rows,
+    judge: stage === 'iteration' ? judge : null,
+  });
+}
+
+export const trainerMachine = setup({
+  types: {} as { context: Context; events: Received; input: TrainerInput; emitted: Said },
+  guards: {
+    complete: ({ context }) => context.request !== null && context.closed >= context.request.episodes,
+    mayRetry: ({ context }) => context.failures < context.input.retries,
+  },
+  actions: {
+    count: enqueueActions(({ context, event, enqueue }) => {
+      const { iteration } = event.body as { iteration: number };
+      const owed = context.owed + 1;
+      const due = owed >= context.input.creditLot;
+      enqueue.assign({
+        closed: context.closed + 1,
+        pairs: context.pairs + (event.type === 'pair.made' ? 1 : 0),
+        owed: due ? 0 : owed,
+      });
+      if (due) enqueue.emit(say('generator', 'prompts.credit', { iteration, episodes: owed }));
+    }),
+    keepRequest: assign(({ event }) => ({ request: as(event, 'training.request').body, failures: 0 })),
+    order: enqueueActions(({ context, enqueue }) => enqueue.emit(order(context))),
+    orderAgain: enqueueActions(({ context, enqueue }) => {
+      enqueue.assign({ failures: context.failures + 1 });
+      enqueue.emit(order(context));
+    }),
+    announce: enqueueActions(({ context, event, enqueue }) => {
+      enqueue.emit(announce(context, as(event, 'model.trained')));
+      enqueue.assign({ request: null, closed: 0, pairs: 0, owed: 0 });
+    }),
+    fail: enqueueActions(({ context, event, enqueue }) => {
+      enqueue.emit(say('coordinator', 'training.failed', { to: context.request!.to, reason: as(event, 'request.failed').body.reason }));
+    }),
+    hold: assign({ held: ({ context, event }) => [...context.held, event] }),
+    release: enqueueActions(({ context, enqueue }) => {
+      for (const event of context.held) enqueue.raise(event);
+      enqueue.assign({ held: [] });
+    }),
+    refuse: enqueueActions(({ event, enqueue }) => {
+      enqueue.emit(say('record', 'message.refused', { by: 'trainer', state: 'working', type: event.type }));
+    }),
+  },
+}).createMachine({
+  id: 'trainer',
+  context: ({ input }) => ({ input, closed: 0, pairs: 0, owed: 0, request: null, failures: 0, held: [] }),
+  initial: 'working',
+  states: {
+    working: {
+      initial: 'collecting',
+      on: { 'run.pause': 'paused', '*': { actions: 'refuse' } },
+      states: {
+        collecting: {
+          always: { guard: 'complete', target: 'training', actions: 'order' },
+          on: {
+            'pair.made': { actions: 'count' },
+            'pair.withheld': { actions: 'count' },
+            'training.request': { actions: 'keepRequest' },
+          },
+        },
+        training: {
+          on: {
+            'model.trained': { target: 'collecting', actions: 'announce' },
+            'request.failed': [{ guard: 'mayRetry', actions: 'orderAgain' }, { target: 'failed', actions: 'fail' }],
+          },
+        },
+        failed: {},
+        before: { type: 'history' },
+      },
+    },
+    paused: { on: { 'run.resume': { target: 'working.before', actions: 'release' }, '*': { actions: 'hold' } } },
+  },
+});

@@ -1,0 +1,68 @@
+/**
+ * Memory → a checkpoint folder that transformers loads (LlamaForCausalLM, float32). Each file is written beside its final
+ * name, synced, then renamed: under a final name stands a whole file or none. The weights come last, so a folder that has
+ * them is complete.
+ */
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { reasonOf, SoliloquyError } from '../protocol/errors.js';
+import { parametersOf } from './architecture.js';
+import type { Checkpoint } from './checkpoint.js';
+import { configOf } from './llama-config.js';
+import { writeSafetensors } from './safetensors.js';
+
+async function writeWhole(dir: string, name: string, fill: (handle: FileHandle) => Promise<void>): Promise<void> {
+  const temporary = join(dir, `.${name}.${process.pid}.part`);
+  try {
+    const handle = await open(temporary, 'w');
+    try {
+      await fill(handle);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, join(dir, name));
+  } catch (cause) {
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw new SoliloquyError(
+      'log.write',
+      `${join(dir, name)} can't be written: ${reasonOf(cause)}`,
+      { file: join(dir, name), fix: 'Is the disk full, or the folder read-only?' },
+      { cause },
+    );
+  }
+}
+
+const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
+
+function configJson({ config, weights, bosId, eosIds }: Checkpoint): Record<string, unknown> {
+  const dtype = { architectures: ['LlamaForCausalLM'], dtype: 'float32', torch_dtype: 'float32' };
+  if (config) return { ...config, ...dtype };
+  return { ...configOf(weights.architecture), ...dtype, bos_token_id: bosId ?? null, eos_token_id: eosOf(eosIds) };
+}
+
+const eosOf = (ids: readonly number[]): number | readonly number[] | null => (ids.length > 1 ? ids : (ids[0] ?? null));
+
+/** Files of `checkpoint` that were there when it was read are written again as they were; only the weights are new. */
+export async function writeCheckpoint(dir: string, checkpoint: Checkpoint): Promise<void> {
+  try {
+    await mkdir(dir, { recursive: true });
+  } catch (cause) {
+    throw new SoliloquyError('log.write', `${dir} can't be made: ${reasonOf(cause)}`, { dir }, { cause });
+  }
+  const { weights, tokenizer, generationConfig, bosId, eosIds } = checkpoint;
+  const generation = generationConfig ?? { bos_token_id: bosId ?? null, eos_token_id: eosOf(eosIds) };
+  const texts: [string, string][] = [
+    ['generation_config.json', json(generation)],
+    ['config.json', json(configJson(checkpoint))],
+  ];
+  if (tokenizer) texts.push(['tokenizer.json', tokenizer.json]);
+  if (tokenizer?.config != null) texts.push(['tokenizer_config.json', tokenizer.config]);
+  for (const [name, text] of texts) await writeWhole(dir, name, (handle) => handle.writeFile(text));
+  const tensors = parametersOf(weights.architecture).map(({ name, shape, offset, size }) => ({
+    name,
+    shape,
+    data: weights.data.subarray(offset, offset + size),
+  }));
+  await writeWhole(dir, 'model.safetensors', (handle) => writeSafetensors(handle, tensors));
+}

@@ -1,0 +1,183 @@
+/**
+ * A checkpoint folder in Hugging Face layout → memory. Reading is strict: every tensor of the architecture, no other, in the
+ * right shape. Two exceptions carry no parameter of their own: `lm_head.weight` of a tied model where it equals the
+ * embedding, and `*.rotary_emb.inv_freq` (old exports), which is computed from the config.
+ */
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { SoliloquyError } from '../protocol/errors.js';
+import { type Parameter, parametersOf } from './architecture.js';
+import type { Weights } from './engine.js';
+import { architectureOf, tokenIdsOf } from './llama-config.js';
+import { openSafetensors, type SafetensorsFile } from './safetensors.js';
+import { invalidCheckpoint, type TensorEntry } from './safetensors-header.js';
+import { emptyWeights } from './weights.js';
+
+/** Texts as they stood in the folder, so that what is written again is what was read. */
+export interface TokenizerFiles {
+  /** tokenizer.json */
+  readonly json: string;
+  /** tokenizer_config.json */
+  readonly config: string | null;
+}
+
+export interface Checkpoint {
+  readonly weights: Weights;
+  /** null: token ids only. */
+  readonly tokenizer: TokenizerFiles | null;
+  readonly bosId: number | undefined;
+  readonly eosIds: readonly number[];
+  /** config.json and generation_config.json as read; null where there is none. */
+  readonly config: Readonly<Record<string, unknown>> | null;
+  readonly generationConfig: Readonly<Record<string, unknown>> | null;
+}
+
+const INDEX = 'model.safetensors.index.json';
+const indexSchema = z.looseObject({ weight_map: z.record(z.string(), z.string()) });
+const objectSchema = z.record(z.string(), z.unknown());
+const isBuffer = (name: string): boolean => name.endsWith('.rotary_emb.inv_freq');
+
+export const exists = (path: string): Promise<boolean> => stat(path).then(() => true, () => false);
+
+async function textOf(path: string): Promise<string | null> {
+  if (!(await exists(path))) return null;
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    throw new SoliloquyError('data.unreadable', `${path} can't be read`, { file: path }, { cause });
+  }
+}
+
+async function jsonOf(path: string): Promise<Record<string, unknown> | null> {
+  const text = await textOf(path);
+  if (text === null) return null;
+  try {
+    return objectSchema.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new SoliloquyError('checkpoint.invalid', `${path} is not a JSON object`, { file: path }, { cause });
+  }
+}
+
+/** Shard files of an index: plain names, beside it. */
+async function shardNames(dir: string): Promise<readonly string[] | null> {
+  const path = join(dir, INDEX);
+  const raw = await jsonOf(path);
+  if (raw === null) return null;
+  const index = indexSchema.safeParse(raw);
+  if (!index.success) throw invalidCheckpoint(path, z.prettifyError(index.error));
+  const names = [...new Set(Object.values(index.data.weight_map))].sort();
+  for (const name of names) {
+    if (!/^[^/\\:]+\.safetensors$/.test(name))
+      throw invalidCheckpoint(path, `shard "${name}" is not the name of a .safetensors file in this folder`, { shard: name });
+  }
+  return names;
+}
+
+async function openAll(dir: string): Promise<readonly SafetensorsFile[]> {
+  const single = join(dir, 'model.safetensors');
+  if (await exists(single)) return [await openSafetensors(single)];
+  const names = await shardNames(dir);
+  if (names === null || names.length === 0)
+    throw new SoliloquyError('checkpoint.missing', `${dir} has no model.safetensors and no ${INDEX}`, {
+      dir,
+      fix: 'Save the model with safe_serialization=True.',
+    });
+  const files: SafetensorsFile[] = [];
+  try {
+    for (const name of names) files.push(await openSafetensors(join(dir, name)));
+    return files;
+  } catch (error) {
+    await closeAll(files);
+    throw error;
+  }
+}
+
+const closeAll = async (files: readonly SafetensorsFile[]): Promise<void> => {
+  await Promise.all(files.map((file) => file.close()));
+};
+
+interface Found {
+  readonly file: SafetensorsFile;
+  readonly entry: TensorEntry;
+}
+
+function catalogueOf(files: readonly SafetensorsFile[]): Map<string, Found> {
+  const found = new Map<string, Found>();
+  for (const file of files) {
+    for (const entry of file.entries.values()) {
+      const other = found.get(entry.name);
+      if (other) throw invalidCheckpoint(file.path, `tensor "${entry.name}" stands in ${other.file.path} too`, { tensor: entry.name });
+      if (!isBuffer(entry.name)) found.set(entry.name, { file, entry });
+    }
+  }
+  return found;
+}
+
+/** Names and shapes first, before any memory is taken. Returns the head of a tied model, if the files hold one. */
+function checkTensors(dir: string, parameters: readonly Parameter[], found: Map<string, Found>, tied: boolean): Found | undefined {
+  for (const { name, shape } of parameters) {
+    const at = found.get(name);
+    if (!at) throw invalidCheckpoint(dir, `tensor "${name}" is missing`, { tensor: name });
+    if (at.entry.shape.join() !== shape.join())
+      throw invalidCheckpoint(at.file.path, `tensor "${name}" is [${at.entry.shape}], the config asks for [${shape}]`, { tensor: name });
+  }
+  const known = new Set(parameters.map((p) => p.name));
+  const rest = [...found.values()].filter(({ entry }) => !known.has(entry.name));
+  const head = tied ? rest.find(({ entry }) => entry.name === 'lm_head.weight') : undefined;
+  const unknown = rest.find((at) => at !== head);
+  if (unknown) {
+    const { name } = unknown.entry;
+    throw invalidCheckpoint(unknown.file.path, `tensor "${name}" has no place in this architecture`, {
+      tensor: name,
+      fix: 'Does config.json belong to these weights (tie_word_embeddings, attention_bias, num_hidden_layers)?',
+    });
+  }
+  return head;
+}
+
+async function checkTiedHead(head: Found, embedding: Float32Array): Promise<void> {
+  const differs = () => invalidCheckpoint(head.file.path, 'the config says tied, but lm_head.weight is not the embedding', { tensor: 'lm_head.weight' });
+  const data = new Float32Array(head.entry.shape.reduce((a, b) => a * b, 1));
+  if (data.length !== embedding.length) throw differs();
+  await head.file.read(head.entry, data);
+  if (data.some((x, i) => x !== embedding[i])) throw differs();
+}
+
+async function readWeights(dir: string, architecture: Weights['architecture']): Promise<Weights> {
+  const files = await openAll(dir);
+  try {
+    const parameters = parametersOf(architecture);
+    const found = catalogueOf(files);
+    const head = checkTensors(dir, parameters, found, architecture.tiedHead);
+    const weights = emptyWeights(architecture);
+    for (const { name, offset, size } of parameters) {
+      const { file, entry } = found.get(name)!;
+      await file.read(entry, weights.data.subarray(offset, offset + size));
+    }
+    if (head) await checkTiedHead(head, weights.data.subarray(0, parameters[0]!.size));
+    return weights;
+  } finally {
+    await closeAll(files);
+  }
+}
+
+export async function readCheckpoint(dir: string): Promise<Checkpoint> {
+  const configFile = join(dir, 'config.json');
+  const config = await jsonOf(configFile);
+  if (config === null)
+    throw new SoliloquyError('checkpoint.missing', `${dir} has no config.json`, { dir, fix: 'Name a model folder in Hugging Face layout.' });
+  const architecture = architectureOf(configFile, config);
+  const generationFile = join(dir, 'generation_config.json');
+  const generationConfig = await jsonOf(generationFile);
+  const ids = tokenIdsOf(generationFile, generationConfig, config);
+  const json = await textOf(join(dir, 'tokenizer.json'));
+  const tokenizerConfig = await textOf(join(dir, 'tokenizer_config.json'));
+  return {
+    weights: await readWeights(dir, architecture),
+    tokenizer: json === null ? null : { json, config: tokenizerConfig },
+    ...ids,
+    config,
+    generationConfig,
+  };
+}

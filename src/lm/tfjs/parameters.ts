@@ -1,0 +1,135 @@
+/**
+ * The parameters of one version as tensors. Linear weights are kept as kernels [in, out], so that every forward product
+ * is an untransposed 2-D matmul (the only fast kind on wasm); the Hugging Face [out, in] block stays on the host and is
+ * uploaded where a backward pass wants it. Owns all tensors that outlive a call.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import { SoliloquyError } from '../../protocol/errors.js';
+import { type Architecture, type Parameter, parametersOf, sizeOf } from '../architecture.js';
+import type { Weights } from '../engine.js';
+
+export interface LinearPart {
+  readonly weight: Parameter;
+  readonly bias: Parameter | null;
+}
+
+/** One or several linear maps of the same input, side by side. */
+export interface Linear {
+  readonly parts: readonly LinearPart[];
+  readonly inSize: number;
+  readonly outSize: number;
+  /** Host copy or view, [out, in]. */
+  readonly rows: Float32Array;
+  readonly kernel: tf.Tensor2D; // [in, out]
+  readonly bias: tf.Tensor1D | null; // [out]
+}
+
+export interface Gain {
+  readonly parameter: Parameter;
+  readonly values: tf.Tensor1D; // [D]
+}
+
+export interface LayerParameters {
+  readonly attentionNorm: Gain;
+  readonly qkv: Linear;
+  readonly output: Linear;
+  readonly mlpNorm: Gain;
+  readonly gate: Linear;
+  readonly up: Linear;
+  readonly down: Linear;
+}
+
+export interface ModelParameters {
+  readonly architecture: Architecture;
+  /** Host view, [V, D]. */
+  readonly embedding: { readonly parameter: Parameter; readonly rows: Float32Array };
+  readonly layers: readonly LayerParameters[];
+  readonly finalNorm: Gain;
+  readonly head: Linear;
+  dispose(): void;
+}
+
+/** Rows of all parts in one [out, in] block: a view where they lie side by side, else a copy. */
+function stackRows(data: Float32Array, parts: readonly LinearPart[], size: number): Float32Array {
+  const first = parts[0]!.weight;
+  if (parts.every((p) => p.bias === null)) return data.subarray(first.offset, first.offset + size);
+  const rows = new Float32Array(size);
+  let at = 0;
+  for (const { weight } of parts) {
+    rows.set(data.subarray(weight.offset, weight.offset + weight.size), at);
+    at += weight.size;
+  }
+  return rows;
+}
+
+class Upload {
+  readonly tensors: tf.Tensor[] = [];
+  private readonly byName: ReadonlyMap<string, Parameter>;
+
+  constructor(private readonly weights: Weights) {
+    this.byName = new Map(parametersOf(weights.architecture).map((p) => [p.name, p]));
+  }
+
+  parameter(name: string): Parameter {
+    return this.byName.get(name)!;
+  }
+
+  view(parameter: Parameter): Float32Array {
+    return this.weights.data.subarray(parameter.offset, parameter.offset + parameter.size);
+  }
+
+  private own<T extends tf.Tensor>(tensor: T): T {
+    this.tensors.push(tensor);
+    return tensor;
+  }
+
+  gain(name: string): Gain {
+    const parameter = this.parameter(name);
+    return { parameter, values: this.own(tf.tensor1d(this.view(parameter).slice())) };
+  }
+
+  linear(...names: readonly string[]): Linear {
+    const parts = names.map((name) => ({
+      weight: this.parameter(`${name}.weight`),
+      bias: this.byName.get(`${name}.bias`) ?? null,
+    }));
+    const inSize = parts[0]!.weight.shape[1]!;
+    const outSize = parts.reduce((sum, p) => sum + p.weight.shape[0]!, 0);
+    const rows = stackRows(this.weights.data, parts, outSize * inSize);
+    const kernel = this.own(tf.tidy(() => tf.transpose<tf.Tensor2D>(tf.tensor2d(rows.slice(), [outSize, inSize]))));
+    const biases = parts.flatMap((p) => (p.bias === null ? [] : [...this.view(p.bias)]));
+    const bias = biases.length === 0 ? null : this.own(tf.tensor1d(biases));
+    return { parts, inSize, outSize, rows, kernel, bias };
+  }
+}
+
+function uploadLayer(upload: Upload, index: number): LayerParameters {
+  const at = `model.layers.${index}`;
+  return {
+    attentionNorm: upload.gain(`${at}.input_layernorm.weight`),
+    qkv: upload.linear(`${at}.self_attn.q_proj`, `${at}.self_attn.k_proj`, `${at}.self_attn.v_proj`),
+    output: upload.linear(`${at}.self_attn.o_proj`),
+    mlpNorm: upload.gain(`${at}.post_attention_layernorm.weight`),
+    gate: upload.linear(`${at}.mlp.gate_proj`),
+    up: upload.linear(`${at}.mlp.up_proj`),
+    down: upload.linear(`${at}.mlp.down_proj`),
+  };
+}
+
+export function uploadParameters(weights: Weights): ModelParameters {
+  const { architecture, data } = weights;
+  const expected = sizeOf(architecture);
+  if (data.length !== expected) {
+    throw new SoliloquyError('model.failed', `Weights hold ${data.length} floats, the architecture wants ${expected}.`);
+  }
+  const upload = new Upload(weights);
+  const embedding = upload.parameter('model.embed_tokens.weight');
+  return {
+    architecture,
+    embedding: { parameter: embedding, rows: upload.view(embedding) },
+    layers: Array.from({ length: architecture.layers }, (_, i) => uploadLayer(upload, i)),
+    finalNorm: upload.gain('model.norm.weight'),
+    head: upload.linear(architecture.tiedHead ? 'model.embed_tokens' : 'lm_head'),
+    dispose: () => tf.dispose(upload.tensors),
+  };
+}

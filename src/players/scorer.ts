@@ -1,0 +1,37 @@
+/**
+ * Players that only give scores: the oracle (the world's true score) and the controls, random and constant. None of
+ * them writes a justification. An oracle has no score where the prompt has no truth; it never makes one up.
+ */
+import { SoliloquyError } from '../protocol/errors.js';
+import type { RngKey } from '../protocol/lm.js';
+import type { BodyOf, Envelope, Verdict } from '../protocol/messages.js';
+import type { Addressee, Answer, Job, World } from '../protocol/ports.js';
+import { rngOf } from '../rng.js';
+
+/** One score by one of the scoring players, named in shorthand. */
+export function scoreBy(world: World, player: string, prompt: string, response: string, key: RngKey): Verdict {
+  if (player === 'random') return { status: 'score', score: rngOf(key).below(6) };
+  if (player.startsWith('constant:')) return { status: 'score', score: Number(player.slice('constant:'.length)) };
+  if (!world.truth)
+    throw new SoliloquyError('cast.invalid', `the world ${world.name} knows no true score, so no oracle can judge`, { fix: 'cast another judge' });
+  const truth = world.truth(prompt, response);
+  return truth ? { status: 'score', score: truth.score } : { status: 'unparseable', reason: 'the prompt has no truth' };
+}
+
+export function createScorer(world: World): Addressee {
+  const waiting: Envelope[] = [];
+  const answer = ({ seq, from, body }: Envelope): Answer => {
+    const { id, player, prompt, items } = body as BodyOf<'score.request'>;
+    const verdicts = items.map((item) => ({
+      id: item.id,
+      verdicts: item.keys.map((key) => scoreBy(world, player, prompt, item.text, key)),
+    }));
+    return { to: from, cause: seq, message: { type: 'score.result', body: { id, items: verdicts } } };
+  };
+  return {
+    address: 'scorer',
+    accept: (envelope) => waiting.push(envelope),
+    startJobs: (): readonly Job[] =>
+      waiting.length === 0 ? [] : [{ answers: Promise.resolve(waiting.splice(0).map(answer)) }],
+  };
+}

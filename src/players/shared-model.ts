@@ -1,0 +1,145 @@
+/**
+ * The one model as an addressee: `model.request` → `model.result`, `model.train` → `model.trained`.
+ *
+ * Batches are formed whenever no message waits, from whole requests of one version in the order of their seqs, whichever
+ * role asks: responder and judge sequences stand side by side. At most `window` batches are under way, whatever the number
+ * of workers, and answers come back in start order: so what stands in which batch never depends on timing.
+ */
+import { reasonOf } from '../protocol/errors.js';
+import type { VersionId } from '../protocol/ids.js';
+import type { SampleOutput, SampleRow, TrainOutcome, TrainStep } from '../protocol/lm.js';
+import type { BodyOf, Envelope, Generation } from '../protocol/messages.js';
+import type { Addressee, Answer, Job, LanguageModel } from '../protocol/ports.js';
+
+export interface TrainingResult extends TrainOutcome {
+  readonly rows: number;
+  /** sha-256 of the training data as written under data/. */
+  readonly dataHash: string;
+}
+
+export interface SharedModelOptions {
+  readonly model: LanguageModel;
+  /** Rows in one batch, at most; a request is never split. */
+  readonly batchRows: number;
+  /** Batches under way at once. */
+  readonly window: number;
+  /** Brings a version's weights to the model, if they aren't there yet. */
+  readonly load: (version: VersionId) => Promise<void>;
+  /** Derives the data, trains, and stores the new version; the answer is given when it is on disk. */
+  readonly train: (job: BodyOf<'model.train'>, onStep: (step: TrainStep) => void) => Promise<TrainingResult>;
+  /** Progress, said while the job goes on. */
+  readonly onStep: (to: VersionId, step: TrainStep, cause: number) => void;
+}
+
+type Request = { readonly seq: number; readonly from: Envelope['from']; readonly body: BodyOf<'model.request'> };
+type Training = { readonly seq: number; readonly from: Envelope['from']; readonly body: BodyOf<'model.train'> };
+
+const rowsIn = ({ body }: Request) => body.items.reduce((sum, item) => sum + item.keys.length, 0);
+
+export function createSharedModel(options: SharedModelOptions): Addressee {
+  const { model, window } = options;
+  let requests: Request[] = [];
+  const trainings: Training[] = [];
+  let underWay = 0;
+
+  const job = (answers: Promise<readonly Answer[]>): Job => {
+    underWay++;
+    return { answers, delivered: () => underWay-- };
+  };
+  return {
+    address: 'model',
+    accept({ seq, from, type, body }) {
+      if (type === 'model.request') requests.push({ seq, from, body: body as BodyOf<'model.request'> });
+      if (type === 'model.train') trainings.push({ seq, from, body: body as BodyOf<'model.train'> });
+    },
+    startJobs() {
+      const jobs: Job[] = [];
+      while (trainings.length > 0) jobs.push(job(answerTraining(options, trainings.shift()!)));
+      while (requests.length > 0 && underWay < window) {
+        const batch = nextBatch(requests, options.batchRows);
+        requests = requests.filter((request) => !batch.includes(request));
+        jobs.push(job(answerBatch(options, model, batch)));
+      }
+      return jobs;
+    },
+  };
+}
+
+/** Whole requests of the oldest request's version, oldest first, up to `limit` rows and at least one request. */
+function nextBatch(requests: readonly Request[], limit: number): Request[] {
+  const { version } = requests[0]!.body;
+  const batch: Request[] = [];
+  let rows = 0;
+  for (const request of requests) {
+    if (request.body.version !== version) continue;
+    if (batch.length > 0 && rows + rowsIn(request) > limit) break;
+    batch.push(request);
+    rows += rowsIn(request);
+  }
+  return batch;
+}
+
+async function answerBatch({ load }: SharedModelOptions, model: LanguageModel, batch: readonly Request[]): Promise<readonly Answer[]> {
+  const { version } = batch[0]!.body;
+  try {
+    await load(version);
+    const rows = batch.flatMap((request) => rowsOf(model, request.body));
+    const outputs = await model.sample(version, rows);
+    let at = 0;
+    return batch.map((request) => {
+      const own = outputs.slice(at, at + rowsIn(request));
+      at += own.length;
+      return resultOf(model, request, own);
+    });
+  } catch (error) {
+    return batch.map((request) => failure(request, request.body.id, error));
+  }
+}
+
+function rowsOf(model: LanguageModel, { version, sampling, stop, items }: BodyOf<'model.request'>): SampleRow[] {
+  const tokenizer = model.tokenizer(version);
+  const stopIds = [...tokenizer.eosIds];
+  for (const text of stop) {
+    const id = tokenizer.tokenId(text);
+    if (id !== undefined) stopIds.push(id);
+  }
+  return items.flatMap(({ prompt, keys }) => {
+    const promptIds = tokenizer.encodePrompt(prompt);
+    return keys.map((key) => ({ promptIds, key, sampling, stopIds }));
+  });
+}
+
+function resultOf(model: LanguageModel, { seq, from, body }: Request, outputs: readonly SampleOutput[]): Answer {
+  let at = 0;
+  const items = body.items.map(({ id, keys }) => ({
+    id,
+    outputs: keys.map((key) => generationOf(model, body.version, key, outputs[at++]!)),
+  }));
+  return { to: from, cause: seq, message: { type: 'model.result', body: { id: body.id, items } } };
+}
+
+/** What a sampled row becomes on the log. */
+export function generationOf(model: LanguageModel, version: VersionId, key: readonly [number, number], output: SampleOutput): Generation {
+  const { ids, logprob, finish } = output;
+  const text = model.tokenizer(version).decode(ids);
+  return { text, ids: [...ids], logprob, finish, key: [key[0], key[1]], version };
+}
+
+async function answerTraining({ load, train, onStep }: SharedModelOptions, training: Training): Promise<readonly Answer[]> {
+  const { seq, from, body } = training;
+  try {
+    await load(body.from);
+    const { rows, steps, curve, weightsHash, dataHash } = await train(body, (step) => onStep(body.to, step, seq));
+    const loss = curve.at(-1)?.loss ?? 0;
+    const done = { from: body.from, to: body.to, objective: body.objective, rows, steps, loss, weightsHash, dataHash };
+    return [{ to: from, cause: seq, message: { type: 'model.trained', body: done } }];
+  } catch (error) {
+    return [failure(training, `train/${body.to}`, error)];
+  }
+}
+
+const failure = ({ seq, from }: Pick<Request, 'seq' | 'from'>, id: string, error: unknown): Answer => ({
+  to: from,
+  cause: seq,
+  message: { type: 'request.failed', body: { id, reason: reasonOf(error) } },
+});

@@ -1,0 +1,37 @@
+/**
+ * The few models that a worker has on its backend. The least recently used one makes room.
+ */
+import type { Engine, LoadedModel } from '../lm/engine.js';
+import type { ModelRef } from './messages.js';
+
+/** Enough for a version, its judge, and the weights of a training step. */
+const CAPACITY = 3;
+
+export interface LoadedModels {
+  /** Valid until the next call. */
+  get(model: ModelRef): LoadedModel;
+  drop(keys: readonly string[]): void;
+  keys(): string[];
+}
+
+export function createLoadedModels(engine: Engine, capacity: number = CAPACITY): LoadedModels {
+  // Insertion order is order of use.
+  const loaded = new Map<string, LoadedModel>();
+  const drop = (key: string) => {
+    const model = loaded.get(key);
+    loaded.delete(key);
+    model?.dispose();
+  };
+  return {
+    get({ key, architecture, data }) {
+      const known = loaded.get(key);
+      if (known) loaded.delete(key);
+      else for (const oldest of [...loaded.keys()].slice(0, Math.max(0, loaded.size - capacity + 1))) drop(oldest);
+      const model = known ?? engine.load({ architecture, data: new Float32Array(data) });
+      loaded.set(key, model);
+      return model;
+    },
+    drop: (keys) => keys.forEach(drop),
+    keys: () => [...loaded.keys()],
+  };
+}

@@ -1,0 +1,151 @@
+/**
+ * Tasks on worker threads: one task a thread at a time, first in, first out. A task whose thread died is done again, each death
+ * is told to `onWorkerCrash`; a task that fails is a `SoliloquyError` and is not. After `close` nothing of it is left:
+ * no thread, no port, no timer.
+ */
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Piscina } from 'piscina';
+import { type ErrorCode, reasonOf, SoliloquyError } from '../protocol/errors.js';
+import { type Answers, answerSchemas, type BackendChoice, type Envelope, type Fault, type Held, replySchema, type Task, type TaskKind } from './messages.js';
+
+/** How often one task may outlive its thread. */
+const RETRIES = 3;
+/** Retired keys that are told to workers; older ones have long been pushed out of their caches. */
+const RETIRED_KEPT = 32;
+
+export interface WorkerCrash {
+  /** null: the thread died between tasks. */
+  readonly task: TaskKind | null;
+  /** From 1. */
+  readonly attempt: number;
+  readonly reason: string;
+  /** false: the task is given up. */
+  readonly retried: boolean;
+}
+
+/** Tests only: the thread that does the `nth` task of a kind (from 1) dies. */
+export interface PlannedFault {
+  readonly task: TaskKind;
+  readonly nth: number;
+  readonly how: Fault;
+}
+
+export interface RunnerOptions {
+  readonly workers: number;
+  readonly onWorkerCrash: (crash: WorkerCrash) => void;
+  readonly faults: readonly PlannedFault[];
+}
+
+export interface Runner {
+  run<T extends Task>(backend: BackendChoice, task: T): Promise<Answers[T['kind']]>;
+  /** Workers drop what they loaded under this key with their next task. */
+  retire(key: string): void;
+  /** What living workers said they keep. */
+  held(): readonly Held[];
+  threadIds(): readonly number[];
+  /** Tests only: kills one thread. */
+  kill(index: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Workers run built JavaScript: beside this file, or in `dist/` when this file is TypeScript (under vitest). */
+export function workerFile(here: string = import.meta.url): string {
+  const file = fileURLToPath(new URL(here.endsWith('.ts') ? '../../dist/src/pool/worker.js' : './worker.js', here));
+  if (existsSync(file)) return file;
+  throw new SoliloquyError('worker.failed', `${file} does not exist`, { file, fix: 'Build first: npm run build' });
+}
+
+const closedError = () => new SoliloquyError('worker.failed', 'the model was closed', { closed: true });
+
+function errorOf({ code, message, fields }: { code: string | null; message: string; fields: Record<string, unknown> }, task: TaskKind): SoliloquyError {
+  if (code === null) return new SoliloquyError('model.failed', `${task}: ${message}`, { task, ...fields });
+  // The code crossed a thread as text; only our own errors carry one.
+  return new SoliloquyError(code as ErrorCode, message, fields);
+}
+
+export function createRunner({ workers, onWorkerCrash, faults }: RunnerOptions): Runner {
+  const pool = new Piscina({
+    filename: workerFile(),
+    minThreads: workers,
+    maxThreads: workers,
+    idleTimeout: Number.POSITIVE_INFINITY,
+    atomics: 'async',
+    execArgv: [],
+  });
+  const held = new Map<number, Held>();
+  const started = new Map<TaskKind, number>();
+  let retired: readonly string[] = [];
+  let closing: Promise<void> | undefined;
+  let running = 0;
+  let awake: NodeJS.Timeout | undefined;
+
+  pool.on('error', (error) => {
+    onWorkerCrash({ task: null, attempt: 1, reason: reasonOf(error), retried: false });
+    // No thread came up again: what waits would wait for ever.
+    if (pool.threads.length === 0 && pool.queueSize > 0) void pool.destroy();
+  });
+
+  /** Piscina's idle threads don't keep the process alive, not even for a task that waits for a new thread. */
+  const hold = (change: 1 | -1) => {
+    running += change;
+    if (running > 0) awake ??= setInterval(() => undefined, 0x7fffffff);
+    else {
+      clearInterval(awake);
+      awake = undefined;
+    }
+  };
+  const faultOf = (kind: TaskKind): Fault | null => {
+    const nth = (started.get(kind) ?? 0) + 1;
+    started.set(kind, nth);
+    return faults.find((fault) => fault.task === kind && fault.nth === nth)?.how ?? null;
+  };
+  const attempt = async (message: Envelope): Promise<unknown> => {
+    const reply = replySchema.parse(await pool.run(message));
+    held.set(reply.held.thread, reply.held);
+    if (!reply.ok) throw errorOf(reply.error, message.task.kind);
+    return reply.value;
+  };
+  const runWithRetries = async (backend: BackendChoice, task: Task): Promise<unknown> => {
+    for (let n = 1; ; n++) {
+      if (closing) throw closedError();
+      try {
+        return await attempt({ backend, retired: [...retired], fault: faultOf(task.kind), task });
+      } catch (error) {
+        if (error instanceof SoliloquyError) throw error;
+        if (closing) throw closedError();
+        const reason = reasonOf(error);
+        const retried = n <= RETRIES && pool.threads.length > 0;
+        onWorkerCrash({ task: task.kind, attempt: n, reason, retried });
+        if (!retried)
+          throw new SoliloquyError('worker.failed', `${task.kind}: its worker died ${n} times, last: ${reason}`, { task: task.kind, attempts: n }, { cause: error });
+      }
+    }
+  };
+  return {
+    async run<T extends Task>(backend: BackendChoice, task: T) {
+      hold(1);
+      try {
+        const value = await runWithRetries(backend, task);
+        return answerSchemas[task.kind].parse(value) as Answers[T['kind']];
+      } finally {
+        hold(-1);
+      }
+    },
+    retire(key) {
+      retired = [...retired, key].slice(-RETIRED_KEPT);
+    },
+    held() {
+      const living = new Set(pool.threads.map((thread) => thread.threadId));
+      return [...held.values()].filter(({ thread }) => living.has(thread));
+    },
+    threadIds: () => pool.threads.map((thread) => thread.threadId),
+    async kill(index) {
+      await pool.threads[index]?.terminate();
+    },
+    close() {
+      closing ??= pool.destroy();
+      return closing;
+    },
+  };
+}

@@ -1,0 +1,146 @@
+/**
+ * A training run over worker threads: PAPER.md "Training". Per step each micro-batch is one task that writes its gradient
+ * into its own shared slot; slots are added in index order, clipped and applied by element-wise tasks over fixed shards.
+ * So the new weights don't depend on the number of workers, nor on one dying: no task changes what another try of it reads.
+ * DPO's reference log-probs are computed once, by the weights it starts from.
+ */
+import { clipScale } from '../lm/adamw.js';
+import { type Architecture, sizeOf } from '../lm/architecture.js';
+import type { GradientSums, GradientTask } from '../lm/engine.js';
+import { type MicroBatch, type PlannedStep, planOf, sequencesOf } from '../lm/training-plan.js';
+import { sharedFloats } from '../lm/weights.js';
+import { SoliloquyError } from '../protocol/errors.js';
+import type { TrainOutcome, TrainSpec, TrainStep } from '../protocol/lm.js';
+import type { Answers, ModelRef, Task } from './messages.js';
+
+/** Floats of a reduce or update task. */
+const SHARD = 1 << 18;
+
+export interface TrainerPorts {
+  /** Never given twice: names this training's weights in workers' caches. */
+  readonly name: string;
+  run<T extends Task>(task: T): Promise<Answers[T['kind']]>;
+  /** Log-probs of sequences under the weights that training starts from. */
+  score(sequences: readonly (readonly number[])[]): Promise<readonly Float32Array[]>;
+  retire(key: string): void;
+}
+
+interface Blocks {
+  readonly weights: SharedArrayBuffer;
+  readonly mean: SharedArrayBuffer;
+  readonly square: SharedArrayBuffer;
+}
+
+interface Reference {
+  readonly chosen: number;
+  readonly rejected: number;
+}
+
+const newBlock = (floats: number): SharedArrayBuffer => sharedFloats(floats).buffer as SharedArrayBuffer;
+const newBlocks = (floats: number): Blocks => ({ weights: newBlock(floats), mean: newBlock(floats), square: newBlock(floats) });
+
+/** All results; the first failure only after every task has ended, so that none writes into a slot that is used again. */
+async function settled<T>(tasks: readonly Promise<T>[]): Promise<T[]> {
+  const results = await Promise.allSettled(tasks);
+  return results.map((result) => {
+    if (result.status === 'rejected') throw result.reason;
+    return result.value;
+  });
+}
+
+/** DPO: summed log-probs of the targets, by row. */
+async function referencesOf({ data }: TrainSpec, score: TrainerPorts['score']): Promise<readonly Reference[]> {
+  if (data.objective === 'sft') return [];
+  const sequences = sequencesOf(data).flat();
+  const scored = await score(sequences.map(({ ids }) => ids));
+  const sums = scored.map((row, i) => row.subarray(sequences[i]!.targetStart).reduce((a, b) => a + b, 0));
+  return data.rows.map((_, i) => ({ chosen: sums[2 * i]!, rejected: sums[2 * i + 1]! }));
+}
+
+function gradientTask(spec: TrainSpec, step: PlannedStep, micro: MicroBatch, references: readonly Reference[]): GradientTask {
+  const base = { scale: step.scale, dropout: spec.optimizer.dropout, keys: micro.keys };
+  const { data } = spec;
+  if (data.objective === 'sft') return { ...base, objective: 'sft', rows: micro.rows.map((row) => data.rows[row]!) };
+  const pairs = micro.rows.map((row) => ({
+    ...data.rows[row]!,
+    referenceChosen: references[row]!.chosen,
+    referenceRejected: references[row]!.rejected,
+  }));
+  return { ...base, objective: 'dpo', beta: data.beta, pairs };
+}
+
+function* shardsOf(floats: number): Generator<{ readonly begin: number; readonly end: number }> {
+  for (let begin = 0; begin < floats; begin += SHARD) yield { begin, end: Math.min(floats, begin + SHARD) };
+}
+
+export interface Trained {
+  readonly outcome: TrainOutcome;
+  readonly weights: SharedArrayBuffer;
+}
+
+export async function trainVersion(
+  spec: TrainSpec,
+  from: ModelRef,
+  ports: TrainerPorts,
+  onStep: (step: TrainStep) => void,
+): Promise<Trained> {
+  const plan = planOf(spec);
+  const references = await referencesOf(spec, ports.score);
+  const bench = createBench(spec, from.architecture, plan, ports);
+  let model = from;
+  const curve: TrainStep[] = [];
+  try {
+    for (const step of plan) {
+      const tasks = step.microBatches.map((micro) => gradientTask(spec, step, micro, references));
+      const { sums, weights, gradNorm } = await bench.step(step, model, tasks);
+      if (model !== from) ports.retire(model.key);
+      model = { key: `${ports.name}@${step.step + 1}`, architecture: from.architecture, data: weights };
+      const said = told(spec, step, plan.length, sums, gradNorm);
+      curve.push(said);
+      onStep(said);
+    }
+    const weightsHash = await ports.run({ kind: 'hash', model });
+    return { outcome: { steps: plan.length, curve, weightsHash }, weights: model.data };
+  } finally {
+    if (model !== from) ports.retire(model.key);
+  }
+}
+
+function told(spec: TrainSpec, step: PlannedStep, steps: number, sums: readonly GradientSums[], gradNorm: number): TrainStep {
+  const total = (field: keyof GradientSums) => sums.reduce((sum, s) => sum + s[field], 0) / step.scale;
+  const said = { step: step.step + 1, steps, learningRate: step.learningRate, loss: total('loss'), gradNorm };
+  return spec.data.objective === 'sft' ? said : { ...said, accuracy: total('positive'), margin: total('margin') };
+}
+
+/** Slots, running means and two sets of weights that take turns; all freed with it. */
+function createBench(spec: TrainSpec, architecture: Architecture, plan: readonly PlannedStep[], { run }: TrainerPorts) {
+  const { optimizer } = spec;
+  const floats = sizeOf(architecture);
+  const shards = [...shardsOf(floats)];
+  const slots = Array.from({ length: Math.max(...plan.map((s) => s.microBatches.length)) }, () => newBlock(floats));
+  const gradient = newBlock(floats);
+  const turns = [newBlocks(floats), newBlocks(floats)] as const;
+  return {
+    async step(step: PlannedStep, model: ModelRef, tasks: readonly GradientTask[]) {
+      const parts = slots.slice(0, tasks.length);
+      const sums = await settled(tasks.map((task, i) => run({ kind: 'gradient', model, task, into: parts[i]! })));
+      const squares = await settled(shards.map((range) => run({ kind: 'reduce', parts, into: gradient, ...range })));
+      const gradNorm = Math.sqrt(squares.reduce((a, b) => a + b, 0));
+      if (!Number.isFinite(gradNorm))
+        throw new SoliloquyError('model.failed', `the gradient of step ${step.step + 1} is not finite`, {
+          step: step.step + 1,
+          fix: 'Lower the learning rate, or turn on clipping.',
+        });
+      // The running means start as the zeros of the set that is written second.
+      const into = turns[step.step % 2 === 0 ? 0 : 1];
+      const past = turns[step.step % 2 === 0 ? 1 : 0];
+      const { learningRate } = step;
+      const { beta1, beta2, epsilon, weightDecay } = optimizer;
+      const gradientScale = clipScale(gradNorm, optimizer.clipNorm);
+      const config = { learningRate, beta1, beta2, epsilon, weightDecay, step: step.step + 1, gradientScale };
+      const state = { ...past, weights: model.data };
+      await settled(shards.map((range) => run({ kind: 'update', from: state, gradient, into, config, ...range })));
+      return { sums, gradNorm, weights: into.weights };
+    },
+  };
+}

@@ -1,0 +1,32 @@
+/**
+ * What differs from the schema's defaults: by world, and for a quick look. Plain data; the schema stays the only place
+ * where an option is named and defended.
+ */
+import type { ConfigPart } from './config.js';
+
+export type WorldName = 'microworld' | 'open-assistant';
+
+export const worldPresets: Readonly<Record<WorldName, ConfigPart>> = {
+  microworld: {
+    invent: { asks: 900, seedShots: 3, madeShots: 1, similarity: 0.95, maxWords: 16, sampling: { temperature: 0.8, topP: 0.95, maxNewTokens: 16 } },
+    respond: { sampling: { temperature: 1, topP: 1, maxNewTokens: 24 } },
+    judge: { sampling: { temperature: 0.7, topP: 0.9, maxNewTokens: 16 } },
+    evaluate: { sampling: { temperature: 0.7, topP: 0.9, maxNewTokens: 24 } },
+    sft: { dropout: 0 },
+  },
+  'open-assistant': {
+    invent: { asks: 32, sampling: { maxNewTokens: 48 } },
+    respond: { sampling: { maxNewTokens: 96 } },
+    judge: { sampling: { maxNewTokens: 96 } },
+    evaluate: { sampling: { maxNewTokens: 96 } },
+    sft: { epochs: 1, learningRate: 5e-5, finalLearningRate: 1e-5 },
+    dpo: { learningRate: 1e-5, finalLearningRate: 1e-6 },
+  },
+};
+
+/** `--quick`: the same path in under a minute; too little data for the paper's shape. */
+export const quick: ConfigPart = {
+  world: { demonstrations: 160, evaluations: 160, heldOut: 60, probes: 30 },
+  invent: { asks: 96 },
+  sft: { epochs: 1 },
+};

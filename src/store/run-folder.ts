@@ -1,0 +1,77 @@
+/**
+ * The layout of a run's folder, and its manifest. Owns names and atomic writing; knows nothing of what is in the files.
+ */
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { reasonOf, SoliloquyError } from '../protocol/errors.js';
+import { writeAtomic } from './files.js';
+
+const manifestSchema = z.object({
+  formatVersion: z.literal(1),
+  status: z.enum(['running', 'finished', 'stopped', 'failed']),
+  /** Messages that the log held, and the head of its chain, when this was written. */
+  count: z.number().int(),
+  headHash: z.string(),
+  outcomeHash: z.string().nullable(),
+  reason: z.string().nullable(),
+  versions: z.array(z.string()),
+});
+export type Manifest = z.output<typeof manifestSchema>;
+
+export interface RunFolder {
+  readonly path: string;
+  readonly log: string;
+  readonly config: string;
+  readonly metrics: string;
+  readonly models: string;
+  model(version: string): string;
+  data(name: string): string;
+  writeManifest(manifest: Manifest): void;
+}
+
+export function runFolder(path: string): RunFolder {
+  return {
+    path,
+    log: join(path, 'messages.jsonl'),
+    config: join(path, 'config.json'),
+    metrics: join(path, 'metrics.jsonl'),
+    models: join(path, 'models'),
+    model: (version) => join(path, 'models', version),
+    data: (name) => join(path, 'data', `${name}.jsonl`),
+    writeManifest: (manifest) => writeAtomic(join(path, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`),
+  };
+}
+
+/** Makes the folder of a new run; one that holds anything already is refused. */
+export function createRunFolder(path: string): RunFolder {
+  try {
+    if (existsSync(path) && readdirSync(path).length > 0)
+      throw new SoliloquyError('run.exists', `${path} holds something already`, { path, fix: 'name another folder with --out, or remove this one' });
+    mkdirSync(join(path, 'models'), { recursive: true });
+    mkdirSync(join(path, 'data'), { recursive: true });
+  } catch (error) {
+    if (error instanceof SoliloquyError) throw error;
+    throw new SoliloquyError('log.write', `can't make the run folder ${path}: ${reasonOf(error)}`, { path, fix: 'name a folder that can be written with --out' }, { cause: error });
+  }
+  return runFolder(path);
+}
+
+/** Reads the manifest of an existing run. */
+export function readManifest(path: string): Manifest {
+  const file = join(path, 'manifest.json');
+  if (!existsSync(file)) throw new SoliloquyError('run.missing', `${path} is no run folder: it has no manifest.json`, { path, fix: 'name the folder of a run, such as runs/paper-1' });
+  try {
+    return manifestSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
+  } catch (error) {
+    throw new SoliloquyError('data.invalid', `${file} is not a manifest: ${reasonOf(error)}`, { file, fix: 'restore it from a copy' }, { cause: error });
+  }
+}
+
+/** The first of `<base>`, `<base>-2`, `<base>-3` … that doesn't exist. */
+export function freeName(base: string): string {
+  for (let n = 1; ; n++) {
+    const path = n === 1 ? base : `${base}-${n}`;
+    if (!existsSync(path)) return path;
+  }
+}

@@ -1,0 +1,67 @@
+"""Gradients of the SFT and DPO losses by torch + transformers, for the tiny checkpoints of test/fixtures/llama.
+
+    python test/lm/tfjs/golden-gradients/make.py      (torch 2.13, transformers 5.18; a few seconds, no network)
+
+Data and beta are those of test/fixtures/steps/golden-steps.json, the whole data one batch; the DPO reference is the model
+itself with 1 % noise on its weights, so that margins are not zero. Computed in float64, written as little-endian float32,
+base64, one text a parameter. `float32Error`: largest |g32 − g64| / max|g64| over parameters, of torch itself.
+"""
+import base64
+import json
+import sys
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+HERE = Path(__file__).parent
+FIXTURES = HERE.parents[2] / "fixtures"
+sys.path.insert(0, str(FIXTURES / "steps"))
+from make import load, token_logprobs  # noqa: E402
+
+MODELS = ("gqa-untied", "biases", "tied-old-spelling", "rope-llama3-new")
+
+
+def noisy(name):
+    model = load(name, torch.float64)
+    g = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.mul_(1 + 0.01 * torch.randn(p.shape, generator=g, dtype=torch.float64))
+    return model
+
+
+def reference_of(name, pairs):
+    model = noisy(name)
+    with torch.no_grad():
+        return [[token_logprobs(model, r[k]).sum().item() for k in ("chosen", "rejected")] for r in pairs]
+
+
+def loss_of(model, objective, golden, reference):
+    if objective == "sft":
+        return -torch.cat([token_logprobs(model, r) for r in golden["data"]["sft"]]).mean()
+    margins = [token_logprobs(model, r["chosen"]).sum() - token_logprobs(model, r["rejected"]).sum() - (a - b)
+               for r, (a, b) in zip(golden["data"]["dpo"], reference)]
+    return -F.logsigmoid(golden["beta"] * torch.stack(margins)).mean()
+
+
+def gradients(name, objective, golden, reference, dtype):
+    model = load(name, dtype)
+    loss = loss_of(model, objective, golden, reference)
+    loss.backward()
+    return loss.item(), {k: p.grad.double() for k, p in model.named_parameters()}
+
+
+if __name__ == "__main__":
+    golden = json.loads((FIXTURES / "steps" / "golden-steps.json").read_text())
+    cases = []
+    for name in MODELS:
+        reference = reference_of(name, golden["data"]["dpo"])
+        for objective in ("sft", "dpo"):
+            loss, g = gradients(name, objective, golden, reference, torch.float64)
+            _, g32 = gradients(name, objective, golden, reference, torch.float32)
+            error = max(float((g[k] - g32[k]).abs().max() / g[k].abs().max()) for k in g)
+            texts = {k: base64.b64encode(v.float().numpy().astype("<f4").tobytes()).decode() for k, v in g.items()}
+            cases.append(dict(model=name, objective=objective, loss=loss, reference=reference, float32Error=error, gradients=texts))
+            print(name, objective, loss, error)
+    (HERE / "golden-gradients.json").write_text(json.dumps(cases) + "\n")
