@@ -33,8 +33,6 @@ export interface Resampling {
   readonly confidence: number;
 }
 
-export const NO_ESTIMATE: Estimate = { value: null, interval: null, n: 0 };
-
 export const mean = (values: readonly number[]): number | null =>
   values.length === 0 ? null : meanOf(values as number[]);
 
@@ -121,7 +119,7 @@ function tWithin(t: number, df: number): number {
 export function tQuantile(p: number, df: number): number {
   const within = 2 * p - 1;
   let high = 1;
-  while (tWithin(high, df) < within) high *= 2;
+  while (tWithin(high, df) < within && high < Number.MAX_VALUE / 2) high *= 2;
   let low = 0;
   for (let i = 0; i < 200; i++) {
     const middle = (low + high) / 2;

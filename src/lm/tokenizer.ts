@@ -35,6 +35,8 @@ const part = z.looseObject({ type: z.string() }).nullish().transform((value) => 
 const tokenId = z.number().int().nonnegative();
 const tokenizerSchema = z.looseObject({
   model: z.looseObject({
+    type: z.enum(['BPE', 'WordPiece', 'Unigram', 'WordLevel']).nullish(),
+    unk_token: z.string().nullish(),
     vocab: z.union([z.record(z.string(), tokenId), z.array(z.tuple([z.string(), z.number()]))]),
   }),
   added_tokens: z.array(z.looseObject({ id: tokenId, content: z.string() })).nullish().transform((value) => value ?? []),
@@ -44,7 +46,7 @@ const tokenizerSchema = z.looseObject({
   decoder: part,
 });
 const named = z.union([z.string(), z.looseObject({ content: z.string() })]).nullish();
-const configSchema = z.looseObject({ bos_token: named, eos_token: named, add_bos_token: z.boolean().nullish() });
+const configSchema = z.looseObject({ bos_token: named, eos_token: named, unk_token: named, add_bos_token: z.boolean().nullish() });
 
 const broken = (what: string, cause?: unknown): SoliloquyError =>
   new SoliloquyError('tokenizer.invalid', what, { fix: 'Is tokenizer.json whole, and of a fast tokenizer?' }, { cause });
@@ -89,14 +91,20 @@ function dropUnknownFirst({ model }: Library): void {
 const contentOf = (token: z.infer<typeof named>): string | undefined =>
   typeof token === 'string' ? token : token?.content;
 
+/** Token texts as plain strings; a WordLevel model looks for its <unk> here, not in itself. */
+function libraryConfig({ model }: z.infer<typeof tokenizerSchema>, config: Partial<z.infer<typeof configSchema>>): object {
+  const { bos_token: bos, eos_token: eos, unk_token: unk } = config;
+  return { ...config, bos_token: contentOf(bos), eos_token: contentOf(eos), unk_token: model.unk_token ?? contentOf(unk) };
+}
+
 /** `ids`: from generation_config.json or config.json; where they are silent, tokenizer_config.json's tokens count. */
 export function tokenizerOf(
   files: TokenizerFiles,
   ids: { readonly bosId: number | undefined; readonly eosIds: readonly number[] },
 ): Tokenizer {
   const json = parse(tokenizerSchema, 'tokenizer.json', files.json);
-  const config = files.config === null ? {} : parse(configSchema, 'tokenizer_config.json', files.config);
-  const inner = build(json, config);
+  const config: Partial<z.infer<typeof configSchema>> = files.config === null ? {} : parse(configSchema, 'tokenizer_config.json', files.config);
+  const inner = build(json, libraryConfig(json, config));
   const idOf = (token: string | undefined) => (token === undefined ? undefined : inner.token_to_id(token));
   const bosId = ids.bosId ?? idOf(contentOf(config.bos_token));
   const eosId = idOf(contentOf(config.eos_token));

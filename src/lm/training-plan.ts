@@ -2,7 +2,8 @@
  * Which rows are seen when, in which micro-batches, with which learning rate and dropout keys: a pure function of the
  * `TrainSpec`, so the same for any number of workers.
  *
- * An epoch is a shuffle of all rows by (spec.key, epoch), cut into batches; the last batch may be smaller, none is dropped.
+ * An epoch is a shuffle of all rows by (spec.key, epoch), or the rows as given, cut into batches; the last batch may be
+ * smaller, none is dropped.
  * A batch is cut into micro-batches after sorting by length, longest first (less padding, and the long ones start
  * first); ties keep the shuffled order.
  */
@@ -58,16 +59,23 @@ function checkSpec({ data, optimizer }: TrainSpec, sequences: readonly (readonly
   }
 }
 
+/** What the schedule spans: the steps taken, or more where the training is to end early. */
+function scheduleStepsOf({ scheduleSteps }: TrainSpec, steps: number): number {
+  if (scheduleSteps === undefined) return steps;
+  if (Number.isInteger(scheduleSteps) && scheduleSteps >= steps) return scheduleSteps;
+  throw new SoliloquyError('config.invalid', `scheduleSteps is ${scheduleSteps}, not a whole number from ${steps}`, { field: 'scheduleSteps' });
+}
+
 /** All steps in order. */
 export function planOf(spec: TrainSpec): readonly PlannedStep[] {
   const sequences = sequencesOf(spec.data);
   checkSpec(spec, sequences);
   const { epochs, batchSize } = spec.optimizer;
-  const steps = stepsOf(sequences.length, spec.optimizer);
+  const steps = scheduleStepsOf(spec, stepsOf(sequences.length, spec.optimizer));
   const indices = sequences.map((_, index) => index);
   const plan: PlannedStep[] = [];
   for (let epoch = 0; epoch < epochs; epoch++) {
-    const order = rngOf(derive(spec.key, 'train.order', epoch)).shuffle(indices);
+    const order = spec.order === 'given' ? indices : rngOf(derive(spec.key, 'train.order', epoch)).shuffle(indices);
     for (let at = 0; at < order.length; at += batchSize) {
       plan.push(plannedStep(spec, sequences, { step: plan.length, steps, epoch, batch: order.slice(at, at + batchSize) }));
     }

@@ -72,6 +72,10 @@ export interface TrainSpec {
   readonly optimizer: OptimizerConfig;
   /** Key of the data order and of dropout. */
   readonly key: RngKey;
+  /** `given`: every epoch sees the rows as they stand. Default: shuffled anew each epoch. */
+  readonly order?: 'shuffled' | 'given';
+  /** Steps that the learning rate's schedule spans, at least as many as are taken: for a training that ends early. */
+  readonly scheduleSteps?: number;
 }
 
 export interface TrainStep {

@@ -58,12 +58,6 @@ Assessment:
   target: '{{justification}}\nScore: {{score}}',
 };
 
-/** Built-in judge templates by the name a config uses. */
-export const judgeTemplates: Readonly<Record<string, JudgeTemplate>> = {
-  [additive.name]: additive,
-  [multipleChoice.name]: multipleChoice,
-};
-
 /**
  * For a model without a chat template. A stop text that is no token of the model ends nothing: then a prompt is cut at
  * its first line by cleaning, and a response ends at the model's own EOS.

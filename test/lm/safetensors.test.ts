@@ -21,7 +21,7 @@ const write = async (name: string, tensors: readonly NamedTensor[]): Promise<str
 
 /** A file from a header of any kind and `dataBytes` zeros. */
 const raw = async (name: string, header: unknown, dataBytes: number): Promise<string> => {
-  const json = Buffer.from(typeof header === 'string' ? header : JSON.stringify(header));
+  const json = Buffer.isBuffer(header) ? header : Buffer.from(typeof header === 'string' ? header : JSON.stringify(header));
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(json.length));
   await writeFile(join(dir, name), Buffer.concat([length, json, Buffer.alloc(dataBytes)]));
@@ -85,7 +85,7 @@ describe('safetensors', () => {
     ['metadata that is not text', { __metadata__: { a: 1 }, a: entry(0, 4) }, 4, ''],
     ['a header that is a list', [], 0, ''],
     ['a header that is not JSON', '{"a":', 0, ''],
-    ['a header that is not UTF-8', '\ud800', 0, ''],
+    ['a header that is not UTF-8', Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x7d]), 0, ''],
   ])('%s is refused with file and tensor', async (_, header, bytes, name) => {
     const path = await raw('bad.safetensors', header, bytes);
     const error = await openSafetensors(path).catch((e: unknown) => e);

@@ -35,6 +35,10 @@ describe('the five measures, group by group', () => {
     expect(groups.map((one) => fiveBest(one, 5))).toEqual([1, 0, null, 1, 0.5, 1]);
   });
 
+  it('5-best: an unread response that people rank higher is still a rival', () => {
+    expect(fiveBest(group([0, -1], [null, 5]), 5)).toBe(0);
+  });
+
   it('exact match: the whole order, ties and all', () => {
     expect(groups.map(exactMatch)).toEqual([1, 0, 0, 0, null, null]);
   });

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { JudgeTemplate } from '../../src/protocol/records.js';
-import { additive, judgeTemplates, multipleChoice, plainFormat } from '../../src/protocol/templates.js';
+import { additive, builtInTemplates, multipleChoice, plainFormat } from '../../src/protocol/templates.js';
 import { parseVerdict } from '../../src/stages/judge.js';
 import { chatPrompt, judgePrompt, judgeTarget, render, scoreText } from '../../src/stages/templates.js';
 
@@ -33,7 +33,7 @@ describe('render', () => {
 });
 
 describe('built-in judge templates', () => {
-  it.each(Object.values(judgeTemplates))(
+  it.each(Object.values(builtInTemplates))(
     '$name — a target it teaches is read back as its score',
     (template) => {
       for (const score of [0, 1, 2, 3, 3.5, 4, 5])
@@ -46,7 +46,7 @@ describe('built-in judge templates', () => {
     },
   );
 
-  it.each(Object.values(judgeTemplates))(
+  it.each(Object.values(builtInTemplates))(
     '$name — holds prompt and response once, and asks for 100 words',
     (template) => {
       const text = judgePrompt(template, 'PROMPT-TEXT', 'RESPONSE-TEXT');

@@ -7,10 +7,25 @@ export function linear(x: tf.Tensor2D, map: Linear): tf.Tensor2D {
   return map.bias === null ? y : tf.add(y, map.bias);
 }
 
-/** Adds the gradients of weights and biases into their places in `into`; gives d loss / d x. */
+/** Σ over lines, as a product with ones: on wasm ten times faster than a sum over the first axis. */
+export function columnSums(x: tf.Tensor2D): Float32Array {
+  return tf.matMul(tf.ones([1, x.shape[0]]), x).dataSync<'float32'>();
+}
+
+/** dyᵀ·x [out, in], on the host. The narrower side is transposed: that copy costs more than its product. */
+function outerSums(x: tf.Tensor2D, dy: tf.Tensor2D): Float32Array {
+  const [inSize, outSize] = [x.shape[1], dy.shape[1]];
+  if (outSize <= inSize) return tf.matMul(tf.transpose(dy), x).dataSync<'float32'>();
+  const columns = tf.matMul(tf.transpose(x), dy).dataSync<'float32'>(); // [in, out]
+  const rows = new Float32Array(columns.length);
+  for (let o = 0, at = 0; o < outSize; o++) for (let i = 0; i < inSize; i++) rows[at++] = columns[i * outSize + o]!;
+  return rows;
+}
+
+/** Writes the gradients of weights and biases into their places in `into`; gives d loss / d x. */
 export function linearBackward(x: tf.Tensor2D, dy: tf.Tensor2D, map: Linear, into: Float32Array): tf.Tensor2D {
-  const dRows = tf.matMul(tf.transpose(dy), x).dataSync<'float32'>(); // [out, in]
-  const dBias = map.bias === null ? null : tf.sum(dy, 0).dataSync<'float32'>(); // [out]
+  const dRows = outerSums(x, dy);
+  const dBias = map.bias === null ? null : columnSums(dy);
   let row = 0;
   for (const { weight, bias } of map.parts) {
     into.set(dRows.subarray(row * map.inSize, row * map.inSize + weight.size), weight.offset);

@@ -1,5 +1,6 @@
 /** RMSNorm (Zhang & Sennrich 2019) and its backward pass. */
 import * as tf from '@tensorflow/tfjs-core';
+import { columnSums } from './linear.js';
 import type { Gain } from './parameters.js';
 
 /** What the backward pass needs. */
@@ -17,7 +18,7 @@ export function norm(x: tf.Tensor2D, gain: Gain, epsilon: number): { y: tf.Tenso
 
 export function normBackward(trace: NormTrace, dy: tf.Tensor2D, gain: Gain, into: Float32Array): tf.Tensor2D {
   const { unit, inverse } = trace;
-  into.set(tf.sum(tf.mul(dy, unit), 0).dataSync<'float32'>(), gain.parameter.offset);
+  into.set(columnSums(tf.mul(dy, unit)), gain.parameter.offset);
   const dUnit = tf.mul<tf.Tensor2D>(dy, gain.values); // [N, D]
   const along = tf.mean<tf.Tensor2D>(tf.mul(dUnit, unit), -1, true); // [N, 1]
   return tf.mul(tf.sub(dUnit, tf.mul(unit, along)), inverse); // [N, D]

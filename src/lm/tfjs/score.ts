@@ -29,7 +29,10 @@ function scoreBatch(model: Model, sequences: readonly (readonly number[])[]): Fl
   const targets = new Int32Array(layout.total); // 0 on padding: computed, never read
   sequences.forEach((ids, row) => targets.set(ids.slice(1), layout.starts[row]!));
   const logprobs = lineLogprobs(model, layout, targets);
-  layout.starts.forEach((start, row) => out[row]!.set(logprobs.subarray(start, start + layout.lengths[row]!), 1));
+  layout.lengths.forEach((length, row) => {
+    const start = layout.starts[row]!;
+    if (length > 0) out[row]!.set(logprobs.subarray(start, start + length), 1);
+  });
   return out;
 }
 

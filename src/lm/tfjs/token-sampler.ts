@@ -31,7 +31,7 @@ export function tokenSampler(vocabSize: number): TokenSampler {
       result.id = best;
       if (temperature > 0) {
         const mass = temperature === 1 ? total : exponentials(logits, at, top, temperature, weights);
-        const kept = topP < 1 ? nucleus(weights, topP * mass) : mass;
+        const kept = topP < 1 ? nucleus(weights, mass, topP) : mass;
         result.id = pick(weights, uniform() * kept, best);
       }
       result.logprob = logits[at + result.id]! - top - Math.log(total);
@@ -66,19 +66,21 @@ function pick(weights: Float64Array, target: number, fallback: number): number {
 }
 
 /**
- * Sets all weights but the heaviest to 0, as few as reach `mass` (ties: lower id first), and gives what is left. A heap
- * pops only those that stay, so no vocabulary is sorted.
+ * Sets all weights but the heaviest to 0, as few as reach `share` of the mass (ties: lower id first), and gives what is
+ * left. No vocabulary is sorted: tokens too light to matter never enter the heap, and it pops only those that stay.
  */
-function nucleusFilter(size: number): (weights: Float64Array, mass: number) => number {
+function nucleusFilter(size: number): (weights: Float64Array, mass: number, share: number) => number {
   const heap = new Int32Array(size);
   const kept = new Uint8Array(size);
-  return (weights, mass) => {
+  return (weights, mass, share) => {
     const before = (a: number, b: number) => weights[a]! > weights[b]! || (weights[a] === weights[b] && a < b);
-    for (let i = 0; i < size; i++) heap[i] = i;
-    for (let i = (size >> 1) - 1; i >= 0; i--) sink(heap, i, size, before);
+    // All tokens lighter than this weigh less than (1 − share) of the mass together.
+    const lightest = ((1 - share) * mass) / size;
+    let left = 0;
+    for (let i = 0; i < size; i++) if (weights[i]! >= lightest) heap[left++] = i;
+    for (let i = (left >> 1) - 1; i >= 0; i--) sink(heap, i, left, before);
     kept.fill(0);
-    let reached = 0;
-    for (let left = size; left > 0 && reached < mass; ) {
+    for (let reached = 0; left > 0 && reached < share * mass; ) {
       const id = heap[0]!;
       kept[id] = 1;
       reached += weights[id]!;

@@ -47,6 +47,15 @@ describe('open-assistant — what is read', () => {
     expect(eft).toEqual([]);
   });
 
+  it('the second best is no demonstration where the best is gone, but the rest keeps its order', async () => {
+    const [line] = (await readFile(fixture('trees.jsonl'), 'utf8')).split('\n');
+    const tree = JSON.parse(line!);
+    tree.prompt.replies.find((reply: { rank: number }) => reply.rank === 0).deleted = true;
+    const { ift, ranked } = await seedOf({ data: await written('no-best.jsonl', JSON.stringify(tree)) });
+    expect(ift).toEqual([]);
+    expect(ranked[0]!.responses.map(({ value }) => value)).toEqual([-1, -2]);
+  });
+
   it('says how many it read and left out, and why', async () => {
     const { notes } = await seedOf();
     expect(notes.slice(0, 4).join('\n')).toBe(

@@ -1,6 +1,6 @@
 """Gradients of the SFT and DPO losses by torch + transformers, for the tiny checkpoints of test/fixtures/llama.
 
-    python test/lm/tfjs/golden-gradients/make.py      (torch 2.13, transformers 5.18; a few seconds, no network)
+    python test/contracts/golden-gradients/make.py      (torch 2.13, transformers 5.18; a few seconds, no network)
 
 Data and beta are those of test/fixtures/steps/golden-steps.json, the whole data one batch; the DPO reference is the model
 itself with 1 % noise on its weights, so that margins are not zero. Computed in float64, written as little-endian float32,
@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 
 HERE = Path(__file__).parent
-FIXTURES = HERE.parents[2] / "fixtures"
+FIXTURES = HERE.parents[1] / "fixtures"
 sys.path.insert(0, str(FIXTURES / "steps"))
 from make import load, token_logprobs  # noqa: E402
 

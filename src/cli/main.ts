@@ -1,0 +1,40 @@
+#!/usr/bin/env node
+/**
+ * The `soliloquy` command: finds the subcommand, and turns whatever goes wrong into a clear message and an exit code:
+ * 0 fine, 1 failed, 2 wrong usage.
+ */
+import { Command, CommanderError } from 'commander';
+import { doctorCommand } from './doctor.js';
+import { evalCommand } from './eval.js';
+import { describe, exitCodeOf } from './failure.js';
+import { generateCommand } from './generate.js';
+import { machinesCommand } from './machines.js';
+import { packageVersion } from './package.js';
+import { pretrainCommand } from './pretrain.js';
+import { runCommand } from './run.js';
+import { scoreCommand } from './score.js';
+import { trainCommand } from './train.js';
+
+export function program(): Command {
+  const soliloquy = new Command('soliloquy')
+    .description('A lab for self-rewarding language models: one model invents, answers, judges and is trained on its own scores.')
+    .version(packageVersion())
+    .exitOverride()
+    .showHelpAfterError('(add --help for the options)');
+  const commands = [runCommand, evalCommand, scoreCommand, generateCommand, trainCommand, pretrainCommand, machinesCommand, doctorCommand];
+  for (const make of commands) soliloquy.addCommand(make().exitOverride().showHelpAfterError('(add --help for the options)'));
+  return soliloquy;
+}
+
+async function main(): Promise<number> {
+  try {
+    await program().parseAsync(process.argv);
+    return Number(process.exitCode ?? 0);
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    process.stderr.write(describe(error, process.argv.includes('--json')));
+    return exitCodeOf(error);
+  }
+}
+
+process.exitCode = await main();

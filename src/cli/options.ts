@@ -1,0 +1,48 @@
+/**
+ * Options that several commands share, and how their texts become values. Wrong values are usage errors that name the flag.
+ */
+import { availableParallelism } from 'node:os';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { BackendChoice } from '../pool/messages.js';
+
+export const wholeNumber =
+  (low: number, high = Number.MAX_SAFE_INTEGER) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (text.trim() !== '' && Number.isInteger(value) && value >= low && value <= high) return value;
+    throw new InvalidArgumentError(`expected a whole number from ${low}${high === Number.MAX_SAFE_INTEGER ? '' : ` to ${high}`}.`);
+  };
+
+export const decimal =
+  (low: number, high: number) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (text.trim() !== '' && value >= low && value <= high) return value;
+    throw new InvalidArgumentError(`expected a number from ${low} to ${high}.`);
+  };
+
+/** `1,2,3` → token ids. */
+export function tokenIds(text: string): number[] {
+  const ids = text.split(',').map((part) => Number(part.trim()));
+  if (text.trim() !== '' && ids.every((id) => Number.isInteger(id) && id >= 0)) return ids;
+  throw new InvalidArgumentError('expected token ids such as 1,2,3.');
+}
+
+export interface Machinery {
+  readonly workers: number;
+  readonly backend: BackendChoice;
+}
+
+/** One thread a core, at most 8: more only helps models larger than this engine is made for. */
+export const defaultWorkers = (): number => Math.min(8, Math.max(1, availableParallelism()));
+
+export const withMachinery = (command: Command): Command =>
+  command
+    .option('--workers <n>', 'worker threads; the result is the same for any number', wholeNumber(1, 256), defaultWorkers())
+    .addOption(new Option('--backend <name>', 'what does the numbers').choices(['auto', 'tensorflow', 'wasm', 'cpu']).default('auto'));
+
+export const systemClock = { now: () => Date.now() };
+
+export const printJson = (value: unknown): void => {
+  process.stdout.write(`${JSON.stringify(value)}\n`);
+};

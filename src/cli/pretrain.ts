@@ -1,0 +1,2 @@
+import { Command } from 'commander';
+export const pretrainCommand = (): Command => new Command('pretrain');

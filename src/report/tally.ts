@@ -1,0 +1,118 @@
+/**
+ * What a run comes to, folded from its messages: lineage, measurements, and why episodes gave no pair. A view.
+ */
+import type { BodyOf, Envelope, FilterReason, Metric, WithheldReason } from '../protocol/messages.js';
+
+export interface IterationTally {
+  readonly iteration: number;
+  asks: number;
+  prompts: number;
+  pairs: number;
+  judgements: number;
+  unparseable: number;
+  readonly withheld: Partial<Record<WithheldReason, number>>;
+  readonly filtered: Partial<Record<FilterReason, number>>;
+  /** Sum and number of readable self-scores. */
+  scoreSum: number;
+  scores: number;
+}
+
+export interface Tally {
+  readonly versions: BodyOf<'version.made'>[];
+  readonly metrics: Map<string, Map<string, Metric>>;
+  readonly iterations: Map<number, IterationTally>;
+  readonly notes: string[];
+  eft: BodyOf<'eft.made'> | null;
+  demonstrations: number;
+  crashes: number;
+  messages: number;
+}
+
+export const emptyTally = (): Tally => ({
+  versions: [],
+  metrics: new Map(),
+  iterations: new Map(),
+  notes: [],
+  eft: null,
+  demonstrations: 0,
+  crashes: 0,
+  messages: 0,
+});
+
+function iterationOf(tally: Tally, iteration: number): IterationTally {
+  const known = tally.iterations.get(iteration);
+  if (known) return known;
+  const made: IterationTally = { iteration, asks: 0, prompts: 0, pairs: 0, judgements: 0, unparseable: 0, withheld: {}, filtered: {}, scoreSum: 0, scores: 0 };
+  tally.iterations.set(iteration, made);
+  return made;
+}
+
+const countIn = <K extends string>(counts: Partial<Record<K, number>>, key: K): void => {
+  counts[key] = (counts[key] ?? 0) + 1;
+};
+
+/** Adds one message. */
+export function tallyMessage(tally: Tally, { type, body }: Envelope): void {
+  tally.messages++;
+  switch (type) {
+    case 'seed.ready': {
+      const { notes, counts } = body as BodyOf<'seed.ready'>;
+      tally.notes.push(...notes);
+      tally.demonstrations = counts.ift ?? 0;
+      return;
+    }
+    case 'eft.made':
+      tally.eft = body as BodyOf<'eft.made'>;
+      return;
+    case 'version.made':
+      tally.versions.push(body as BodyOf<'version.made'>);
+      return;
+    case 'evaluation.made': {
+      const { version, metrics } = body as BodyOf<'evaluation.made'>;
+      tally.metrics.set(version, new Map(metrics.map((metric) => [metric.name, metric])));
+      return;
+    }
+    case 'worker.crashed':
+      tally.crashes++;
+      return;
+    default:
+      tallyEpisode(tally, type, body);
+  }
+}
+
+function tallyEpisode(tally: Tally, type: Envelope['type'], body: Envelope['body']): void {
+  switch (type) {
+    case 'prompts.request':
+      iterationOf(tally, (body as BodyOf<'prompts.request'>).iteration).asks = (body as BodyOf<'prompts.request'>).asks;
+      return;
+    case 'prompt.made':
+      iterationOf(tally, (body as BodyOf<'prompt.made'>).iteration).prompts++;
+      return;
+    case 'prompt.filtered': {
+      const { iteration, reason } = body as BodyOf<'prompt.filtered'>;
+      countIn(iterationOf(tally, iteration).filtered, reason);
+      return;
+    }
+    case 'judgement.made':
+      tallyJudgement(tally, body as BodyOf<'judgement.made'>);
+      return;
+    case 'pair.made':
+      iterationOf(tally, (body as BodyOf<'pair.made'>).iteration).pairs++;
+      return;
+    case 'pair.withheld': {
+      const { iteration, reason } = body as BodyOf<'pair.withheld'>;
+      countIn(iterationOf(tally, iteration).withheld, reason);
+      return;
+    }
+  }
+}
+
+function tallyJudgement(tally: Tally, { response, verdict }: BodyOf<'judgement.made'>): void {
+  const own = iterationOf(tally, Number(response.split('-')[0]));
+  own.judgements++;
+  if (verdict.status === 'unparseable') own.unparseable++;
+  else {
+    own.scoreSum += verdict.score;
+    own.scores++;
+  }
+}

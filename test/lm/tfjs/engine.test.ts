@@ -1,0 +1,43 @@
+/** The engine contract over every backend that loads here, and over both attentions. */
+import { describe, expect, it } from 'vitest';
+import { createTfjsEngine } from '../../../src/lm/tfjs/engine.js';
+import { engineContract } from '../../contracts/engine.js';
+
+const native = await createTfjsEngine('tensorflow').catch((error: unknown) => error);
+const nativeLoads = !(native instanceof Error);
+
+engineContract({ name: 'tfjs wasm', make: () => createTfjsEngine('wasm'), exact: true });
+engineContract({ name: 'tfjs cpu', make: () => createTfjsEngine('cpu'), exact: true });
+engineContract({
+  name: 'tfjs wasm, attention in tensors',
+  make: () => createTfjsEngine('wasm', { attention: 'tensor' }),
+  exact: false,
+});
+
+describe.skipIf(!nativeLoads)('native (skipped where neither tfjs-node-gpu nor tfjs-node is installed)', () => {
+  if (nativeLoads) engineContract({ name: 'tfjs tensorflow', make: () => createTfjsEngine('tensorflow'), exact: false });
+  it('is chosen first', async () => {
+    expect((await createTfjsEngine()).backend).toBe('tensorflow');
+  });
+});
+
+describe.skipIf(nativeLoads)('without a native backend', () => {
+  it('tensorflow — backend.unavailable, and how to get it', () => {
+    expect(native).toMatchObject({ code: 'backend.unavailable', fields: { fix: expect.stringContaining('tfjs-node') } });
+  });
+  it('wasm is chosen', async () => {
+    expect((await createTfjsEngine()).backend).toBe('wasm');
+  });
+});
+
+it('engines of two backends work side by side in one thread', async () => {
+  const { randomWeights, SMALL } = await import('../../contracts/engine.js');
+  const weights = randomWeights(SMALL, 1);
+  const [wasm, cpu] = [(await createTfjsEngine('wasm')).load(weights), (await createTfjsEngine('cpu')).load(weights)];
+  for (let round = 0; round < 2; round++) {
+    const [a, b] = [wasm.score([[1, 2, 3, 4]])[0]!, cpu.score([[1, 2, 3, 4]])[0]!];
+    expect(Math.max(...a.subarray(1).map((x, i) => Math.abs(x - b[i + 1]!)))).toBeLessThan(1e-5);
+  }
+  wasm.dispose();
+  cpu.dispose();
+});
