@@ -11,7 +11,7 @@ import type { RngKey, Sampling } from '../src/protocol/lm.js';
 import type { BodyOf, Envelope, Generation, Message, Verdict } from '../src/protocol/messages.js';
 import type { Addressee, Answer, Job, LanguageModel, World } from '../src/protocol/ports.js';
 import type { JudgeTemplate, SeedData } from '../src/protocol/records.js';
-import { generationOf } from '../src/players/shared-model.js';
+import { type Prompted, rowsOf, sampleBatch } from '../src/players/sampling.js';
 import { scoreBy } from '../src/players/scorer.js';
 import { justificationOf, meanScore, parseVerdict } from '../src/stages/judge.js';
 import { keys } from '../src/stages/keys.js';
@@ -139,8 +139,11 @@ async function answerHeldOut(options: EvaluatorOptions, version: VersionId, refe
     const end = tokenizer.eosIds.slice(0, 1);
     const starts = asked.map(({ prompt }) => tokenizer.encodePrompt(prompt));
     const sequences = said.map(({ ids, finish }, i) => [...starts[i]!, ...ids, ...(finish === 'stop' ? end : [])]);
-    const scores = await model.score(by, sequences);
-    return scores.map((score, i) => score.subarray(starts[i]!.length).reduce((a, b) => a + b, 0));
+    const room = model.contextLength(by);
+    const fits = sequences.map((ids) => ids.length <= room);
+    const scores = await model.score(by, sequences.filter((_, i) => fits[i]));
+    let at = 0;
+    return fits.map((fit, i) => (fit ? scores[at++]!.subarray(starts[i]!.length).reduce((a, b) => a + b, 0) : null));
   }
 }
 
@@ -222,20 +225,13 @@ async function sampleAll(
   version: VersionId,
   sampling: Sampling,
   stop: readonly string[],
-  items: readonly { readonly prompt: string; readonly keys: readonly RngKey[] }[],
+  items: readonly Prompted[],
 ): Promise<Generation[][]> {
-  const tokenizer = model.tokenizer(version);
-  const stopIds = [...tokenizer.eosIds, ...stop.flatMap((text) => tokenizer.tokenId(text) ?? [])];
-  const rows = items.map(({ prompt, keys }) => ({ promptIds: tokenizer.encodePrompt(prompt), keys }));
-  const batches = batchesOf(rows, config.flow.batchRows);
-  const outputs = await Promise.all(
-    batches.map((batch) =>
-      model.sample(version, batch.flatMap(({ promptIds, keys }) => keys.map((key) => ({ promptIds, key, sampling, stopIds })))),
-    ),
-  );
+  const batches = batchesOf(items, config.flow.batchRows);
+  const outputs = await Promise.all(batches.map((batch) => sampleBatch(model, version, rowsOf(model, version, sampling, stop, batch))));
   const flat = outputs.flat();
   let at = 0;
-  return rows.map(({ keys }) => keys.map((key) => generationOf(model, version, key, flat[at++]!)));
+  return items.map(({ keys }) => keys.map(() => flat[at++]!));
 }
 
 function batchesOf<T extends { readonly keys: readonly unknown[] }>(rows: readonly T[], limit: number): T[][] {

@@ -1,9 +1,10 @@
 /**
  * A machine as a role: XState's pure `transition`, driven one message at a time, live and in a replay alike. Holds the
- * snapshot; runs no effects but what the machine says.
+ * snapshot; runs no effects but what the machine says. XState ignores a message that no transition takes; here it is
+ * refused, with the state that refused it.
  */
-import { type AnyMachineSnapshot, type AnyStateMachine, initialTransition, transition } from 'xstate';
-import type { Said } from '../machines/machine.js';
+import { type AnyMachineSnapshot, type AnyStateMachine, initialTransition, type StateValue, transition } from 'xstate';
+import type { Emitted } from '../machines/machine.js';
 import type { Outgoing, Received } from '../src/protocol/messages.js';
 import type { Role } from './sequencer.js';
 
@@ -14,26 +15,46 @@ export interface MachineRole extends Role {
 /** What XState hands back for `emit`; our machines have no other effects. */
 interface EmitAction {
   readonly type: string;
-  readonly params?: { readonly event?: Said };
+  readonly params?: { readonly event?: Emitted };
 }
 
-function saidIn(actions: readonly EmitAction[]): Outgoing[] {
-  return actions.flatMap(({ type, params }) =>
-    type === 'xstate.emit' && params?.event ? [{ to: params.event.to, message: params.event.message }] : [],
-  );
-}
+const emittedIn = (actions: readonly EmitAction[]): Emitted[] =>
+  actions.flatMap(({ type, params }) => (type === 'xstate.emit' && params?.event ? [params.event] : []));
+
+/** `working.iteration.training` */
+export const stateText = (value: StateValue): string =>
+  typeof value === 'string' ? value : Object.entries(value).map(([key, inner]) => `${key}.${stateText(inner!)}`).join(' ');
 
 export function machineRole(machine: AnyStateMachine, input: unknown): MachineRole {
   let [snapshot] = initialTransition(machine, input) as [AnyMachineSnapshot, readonly EmitAction[]];
+  const { id } = input as { readonly id?: string };
+  const by = id === undefined ? machine.id : `${machine.id}:${id}`;
+
+  const refusal = ({ type }: Received): Outgoing => ({
+    to: 'record',
+    message: { type: 'message.refused', body: { by, state: stateText(snapshot.value as StateValue), type } },
+  });
+  const take = (message: Received): readonly Emitted[] => {
+    const [next, actions] = transition(machine, snapshot, message) as [AnyMachineSnapshot, readonly EmitAction[]];
+    if (next.status === 'error') throw next.error;
+    snapshot = next;
+    return emittedIn(actions);
+  };
   return {
     get snapshot() {
       return snapshot;
     },
-    receive(message: Received) {
-      const [next, actions] = transition(machine, snapshot, message) as [AnyMachineSnapshot, readonly EmitAction[]];
-      if (next.status === 'error') throw next.error;
-      snapshot = next;
-      return saidIn(actions);
+    receive(message) {
+      const said: Outgoing[] = [];
+      const inbox: Received[] = [message];
+      for (let next = inbox.shift(); next; next = inbox.shift()) {
+        if (machine.getTransitionData(snapshot, next).length === 0) said.push(refusal(next));
+        else
+          for (const emitted of take(next))
+            if (emitted.type === 'said') said.push({ to: emitted.to, message: emitted.message });
+            else inbox.push(emitted.message);
+      }
+      return said;
     },
   };
 }

@@ -92,7 +92,8 @@ export function createWorld({ world, seed }: Config): World {
     language: world.language,
     seed,
     heldOutShare: world.heldOutShare,
-    ...(world.maxChars > 0 ? { maxPromptChars: world.maxChars } : {}),
+    maxPromptChars: world.maxChars,
+    maxReplyChars: world.maxChars,
   });
 }
 
@@ -221,15 +222,15 @@ async function trainAndStore(
   const { from, to, objective, key } = job;
   const { weights } = model.checkpoint(from);
   const built = datasets.build(job, model.tokenizer(from), weights.architecture.maxPositions, (name, content) => writeAtomic(folder.data(name), content));
-  const { rows, dataHash, data } = built;
+  const { rows, tooLong, dataHash, data } = built;
   if (rows === 0) {
     model.register(to, model.checkpoint(from));
     await save(to);
-    return { rows, dataHash, steps: 0, curve: [], weightsHash: weightsHash(weights) };
+    return { rows, tooLong, dataHash, steps: 0, curve: [], weightsHash: weightsHash(weights) };
   }
   const outcome = await model.train({ from, to, data, optimizer: config[objective], key }, onStep);
   await save(to);
-  return { rows, dataHash, ...outcome };
+  return { rows, tooLong, dataHash, ...outcome };
 }
 
 /** Builds a run; nothing is written before the config, world and M0 are known to be good. */

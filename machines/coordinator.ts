@@ -5,7 +5,7 @@
 import { assign, enqueueActions, setup } from 'xstate';
 import { type VersionId, versionId, versionOf } from '../src/protocol/ids.js';
 import type { Address, BodyOf, Received, Stage } from '../src/protocol/messages.js';
-import { as, type Holding, type Said, say } from './machine.js';
+import { as, type Emitted, type Holding, pausing, type Said, say } from './machine.js';
 
 export interface CoordinatorInput {
   /** DPO iterations after M1. */
@@ -45,8 +45,11 @@ function invite({ input, t }: Context): Said {
   return say('generator', 'prompts.request', body);
 }
 
+/** A stage that can't be done ends the run. */
+const givenUp = { target: '#coordinator.working.failed', actions: ['keepReason', 'fail'] } as const;
+
 export const coordinatorMachine = setup({
-  types: {} as { context: Context; events: Received; input: CoordinatorInput; emitted: Said },
+  types: {} as { context: Context; events: Received; input: CoordinatorInput; emitted: Emitted },
   guards: {
     moreIterations: ({ context }) => context.t <= context.input.iterations,
     needsApprentice: ({ context }) => context.input.apprentice,
@@ -80,14 +83,7 @@ export const coordinatorMachine = setup({
       if (event.type !== 'run.pause' && event.type !== 'run.resume') return;
       for (const role of ROLES) enqueue.emit(say(role, event.type, {}));
     }),
-    hold: assign({ held: ({ context, event }) => [...context.held, event] }),
-    release: enqueueActions(({ context, enqueue }) => {
-      for (const event of context.held) enqueue.raise(event);
-      enqueue.assign({ held: [] });
-    }),
-    refuse: enqueueActions(({ event, enqueue }) => {
-      enqueue.emit(say('record', 'message.refused', { by: 'coordinator', state: 'working', type: event.type }));
-    }),
+    ...pausing<Context>(),
   },
 }).createMachine({
   id: 'coordinator',
@@ -98,26 +94,37 @@ export const coordinatorMachine = setup({
       initial: 'idle',
       on: {
         'run.pause': { target: 'paused', actions: 'passOn' },
-        'training.failed': { target: '.failed', actions: 'keepReason' },
-        'evaluation.failed': { target: '.failed', actions: 'keepReason' },
-        '*': { actions: 'refuse' },
+        'run.resume': {},
       },
       states: {
         idle: { on: { 'run.start': { target: 'seeding', actions: 'askSeed' } } },
         seeding: { on: { 'seed.ready': { target: 'measuringBase', actions: 'measureBase' } } },
-        measuringBase: { on: { 'evaluation.made': { target: 'trainingBaseline', actions: 'trainBaseline' } } },
-        trainingBaseline: { on: { 'version.made': { target: 'measuringBaseline', actions: ['keepVersion', 'measureBaseline'] } } },
+        measuringBase: {
+          on: { 'evaluation.made': { target: 'trainingBaseline', actions: 'trainBaseline' }, 'evaluation.failed': givenUp },
+        },
+        trainingBaseline: {
+          on: {
+            'version.made': { target: 'measuringBaseline', actions: ['keepVersion', 'measureBaseline'] },
+            'training.failed': givenUp,
+          },
+        },
         measuringBaseline: {
           on: {
             'evaluation.made': [
               { guard: 'needsApprentice', target: 'apprenticing', actions: 'askApprentice' },
               { target: 'trainingFirst', actions: 'trainFirst' },
             ],
+            'evaluation.failed': givenUp,
           },
         },
-        apprenticing: { on: { 'eft.made': { target: 'trainingFirst', actions: 'trainFirst' } } },
-        trainingFirst: { on: { 'version.made': { target: 'measuringFirst', actions: ['keepVersion', 'advance', 'measureFirst'] } } },
-        measuringFirst: { on: { 'evaluation.made': 'choosing' } },
+        apprenticing: { on: { 'eft.made': { target: 'trainingFirst', actions: 'trainFirst' }, 'evaluation.failed': givenUp } },
+        trainingFirst: {
+          on: {
+            'version.made': { target: 'measuringFirst', actions: ['keepVersion', 'advance', 'measureFirst'] },
+            'training.failed': givenUp,
+          },
+        },
+        measuringFirst: { on: { 'evaluation.made': 'choosing', 'evaluation.failed': givenUp } },
         choosing: {
           always: [{ guard: 'moreIterations', target: 'iteration', actions: 'invite' }, { target: 'done', actions: 'finish' }],
         },
@@ -125,17 +132,26 @@ export const coordinatorMachine = setup({
           initial: 'inventing',
           states: {
             inventing: { on: { 'prompts.made': { target: 'training', actions: ['keepEpisodes', 'trainNext'] } } },
-            training: { on: { 'version.made': { target: 'measuring', actions: ['keepVersion', 'advance', 'measureNext'] } } },
-            measuring: { on: { 'evaluation.made': '#coordinator.working.choosing' } },
+            training: {
+              on: {
+                'version.made': { target: 'measuring', actions: ['keepVersion', 'advance', 'measureNext'] },
+                'training.failed': givenUp,
+              },
+            },
+            measuring: { on: { 'evaluation.made': '#coordinator.working.choosing', 'evaluation.failed': givenUp } },
           },
         },
         done: {},
-        failed: { entry: 'fail' },
+        failed: {},
         before: { type: 'history', history: 'deep' },
       },
     },
     paused: {
-      on: { 'run.resume': { target: 'working.before', actions: ['passOn', 'release'] }, '*': { actions: 'hold' } },
+      on: {
+        'run.resume': { target: 'working.before', actions: ['passOn', 'release'] },
+        'run.pause': {},
+        '*': { actions: 'hold' },
+      },
     },
   },
 });

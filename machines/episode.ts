@@ -8,7 +8,7 @@ import type { Candidate, Received, ScoredResponse, Verdict, WithheldReason } fro
 import { meanScore } from '../src/stages/judge.js';
 import { type Pairing, pairOf, positivesOf } from '../src/stages/pair.js';
 import { checkCandidates } from '../src/stages/respond.js';
-import { as, type Said, say } from './machine.js';
+import { as, type Emitted, say } from './machine.js';
 
 interface Judged {
   readonly seq: number;
@@ -46,14 +46,8 @@ function weigh(candidates: readonly Candidate[], judged: readonly Judged[]): Wei
   });
 }
 
-const withheldAs = (reason: WithheldReason) =>
-  enqueueActions<Context, Received, undefined, Received, never, never, never, never, Said>(({ context, enqueue }) => {
-    const { id, iteration, detail, positives } = context;
-    enqueue.emit(say('trainer', 'pair.withheld', { episode: id, iteration, reason, detail, positives: [...positives] }));
-  });
-
 export const episodeMachine = setup({
-  types: {} as { context: Context; events: Received; input: EpisodeInput; emitted: Said },
+  types: {} as { context: Context; events: Received; input: EpisodeInput; emitted: Emitted },
   guards: {
     enoughCandidates: ({ context }) => context.candidates.length >= 2,
     allJudged: ({ event }) => as(event, 'judgement.made').body.left === 0,
@@ -99,15 +93,15 @@ export const episodeMachine = setup({
       const { chosen, rejected } = pairing;
       enqueue.emit(say('trainer', 'pair.made', { id: pairId(id), iteration, prompt, chosen, rejected, positives: [...positives] }));
     }),
-    refuse: enqueueActions(({ context, event, enqueue }) => {
-      enqueue.emit(say('record', 'message.refused', { by: `episode:${context.id}`, state: '', type: event.type }));
+    withhold: enqueueActions(({ context, enqueue }, { reason }: { reason: WithheldReason }) => {
+      const { id, iteration, detail, positives } = context;
+      enqueue.emit(say('trainer', 'pair.withheld', { episode: id, iteration, reason, detail, positives: [...positives] }));
     }),
   },
 }).createMachine({
   id: 'episode',
   context: ({ input }) => ({ ...input, prompt: '', candidates: [], judged: [], detail: '', pairing: null, positives: [] }),
   initial: 'invented',
-  on: { '*': { actions: 'refuse' } },
   states: {
     invented: {
       on: {
@@ -143,10 +137,10 @@ export const episodeMachine = setup({
       ],
     },
     paired: { type: 'final', entry: 'emitPair' },
-    filtered: { type: 'final', entry: withheldAs('filtered') },
-    tooFew: { type: 'final', entry: withheldAs('too-few') },
-    unparseable: { type: 'final', entry: withheldAs('unparseable') },
-    tied: { type: 'final', entry: withheldAs('tie') },
-    failed: { type: 'final', entry: withheldAs('failed') },
+    filtered: { type: 'final', entry: { type: 'withhold', params: { reason: 'filtered' } } },
+    tooFew: { type: 'final', entry: { type: 'withhold', params: { reason: 'too-few' } } },
+    unparseable: { type: 'final', entry: { type: 'withhold', params: { reason: 'unparseable' } } },
+    tied: { type: 'final', entry: { type: 'withhold', params: { reason: 'tie' } } },
+    failed: { type: 'final', entry: { type: 'withhold', params: { reason: 'failed' } } },
   },
 });

@@ -11,7 +11,7 @@ import type { PromptFormat } from '../src/protocol/records.js';
 import { chooseShots, cleanPrompt, inventionPrompt, type PromptRules, refusalOf, type ShotCounts } from '../src/stages/invent.js';
 import { keys } from '../src/stages/keys.js';
 import { createPromptIndex, type PromptIndex } from '../src/stages/similarity.js';
-import { as, type Holding, type Said, say, without } from './machine.js';
+import { answers, as, type Emitted, type Holding, pausing, type Said, say, without } from './machine.js';
 
 export interface GeneratorInput {
   readonly seed: number;
@@ -83,16 +83,19 @@ function modelRequest({ input, request }: Context, id: string, asks: readonly As
   return say('model', 'model.request', { id, version, sampling: { ...input.sampling }, stop: [...input.format.stop.prompt], items });
 }
 
-const canAsk = ({ request, asked, credit, input }: Context): number =>
-  request ? Math.min(input.asksPerRequest, request.asks - asked, credit) : 0;
+/**
+ * How many asks go out now: a full request, or the rest, or none while the credit doesn't reach. A full request takes at
+ * most half of all credit: the trainer gives it back in lots of less than that, so the other half always returns.
+ */
+function nextSize({ request, asked, credit, input }: Context): number {
+  if (!request) return 0;
+  const size = Math.min(input.asksPerRequest, Math.ceil(request.credit / 2), request.asks - asked);
+  return size <= credit ? size : 0;
+}
 
-/** The next asks, if a full request fits the credit or the rest is smaller than one. */
 function nextAsks(context: Context): readonly Ask[] {
   const { request, asked, input, pool } = context;
-  const rest = request ? request.asks - asked : 0;
-  const size = canAsk(context);
-  if (size === 0 || size < Math.min(rest, input.asksPerRequest)) return [];
-  return Array.from({ length: size }, (_, i) => {
+  return Array.from({ length: nextSize(context) }, (_, i) => {
     const ask = asked + i;
     const key = keys.shots(input.seed, episodeId(request!.iteration, ask));
     return { ask, shots: chooseShots(pool.seed, pool.made, input.shots, key) };
@@ -123,11 +126,15 @@ function screen(context: Context, { id, items }: BodyOf<'model.result'>): { chan
 }
 
 export const generatorMachine = setup({
-  types: {} as { context: Context; events: Received; input: GeneratorInput; emitted: Said },
+  types: {} as { context: Context; events: Received; input: GeneratorInput; emitted: Emitted },
   guards: {
-    canAsk: ({ context }) => nextAsks(context).length > 0,
+    canAsk: ({ context }) => nextSize(context) > 0,
     allAnswered: ({ context }) => context.request !== null && context.answered === context.request.asks,
-    mayRetry: ({ context, event }) => context.open[as(event, 'request.failed').body.id]!.attempt < context.input.retries,
+    known: ({ context, event }) => answers(event, context.open),
+    mayRetry: ({ context, event }) => {
+      const work = context.open[as(event, 'request.failed').body.id];
+      return work !== undefined && work.attempt < context.input.retries;
+    },
   },
   actions: {
     keepKnown: assign(({ event }) => ({ pool: { ...as(event, 'prompts.known').body, made: [] } })),
@@ -176,14 +183,7 @@ export const generatorMachine = setup({
       enqueue.emit(say('coordinator', 'prompts.made', { iteration: request!.iteration, episodes: request!.asks, filtered, failed }));
       enqueue.assign({ request: null });
     }),
-    hold: assign({ held: ({ context, event }) => [...context.held, event] }),
-    release: enqueueActions(({ context, enqueue }) => {
-      for (const event of context.held) enqueue.raise(event);
-      enqueue.assign({ held: [] });
-    }),
-    refuse: enqueueActions(({ event, enqueue }) => {
-      enqueue.emit(say('record', 'message.refused', { by: 'generator', state: 'working', type: event.type }));
-    }),
+    ...pausing<Context>(),
   },
 }).createMachine({
   id: 'generator',
@@ -203,7 +203,7 @@ export const generatorMachine = setup({
   states: {
     working: {
       initial: 'idle',
-      on: { 'run.pause': 'paused', '*': { actions: 'refuse' } },
+      on: { 'run.pause': 'paused', 'run.resume': {} },
       states: {
         idle: {
           on: {
@@ -217,9 +217,12 @@ export const generatorMachine = setup({
           initial: 'asking',
           always: { guard: 'allAnswered', target: 'idle', actions: 'report' },
           on: {
-            'model.result': { target: '.asking', actions: 'screen' },
+            'model.result': { guard: 'known', target: '.asking', actions: 'screen' },
             'prompts.credit': { target: '.asking', actions: 'keepCredit' },
-            'request.failed': [{ guard: 'mayRetry', actions: 'askAgain' }, { target: '.asking', actions: 'giveUp' }],
+            'request.failed': [
+              { guard: 'mayRetry', actions: 'askAgain' },
+              { guard: 'known', target: '.asking', actions: 'giveUp' },
+            ],
           },
           states: {
             asking: { always: [{ guard: 'canAsk', target: 'asking', reenter: true, actions: 'ask' }, { target: 'waiting' }] },
@@ -229,6 +232,8 @@ export const generatorMachine = setup({
         before: { type: 'history', history: 'deep' },
       },
     },
-    paused: { on: { 'run.resume': { target: 'working.before', actions: 'release' }, '*': { actions: 'hold' } } },
+    paused: {
+      on: { 'run.resume': { target: 'working.before', actions: 'release' }, 'run.pause': {}, '*': { actions: 'hold' } },
+    },
   },
 });

@@ -2,7 +2,7 @@
  * Answers each prompt N times. PAPER.md, "Self-instruction creation" 2. Owns what is asked of the model and not yet
  * answered; a failed request is sent again up to a limit. While paused it keeps messages for later.
  */
-import { assign, enqueueActions, setup } from 'xstate';
+import { enqueueActions, setup } from 'xstate';
 import { type ModelCast, versionFor } from '../src/protocol/cast.js';
 import { type EpisodeId, responseId } from '../src/protocol/ids.js';
 import type { Sampling } from '../src/protocol/lm.js';
@@ -10,7 +10,7 @@ import type { BodyOf, Received } from '../src/protocol/messages.js';
 import type { PromptFormat } from '../src/protocol/records.js';
 import { keys } from '../src/stages/keys.js';
 import { chatPrompt } from '../src/stages/templates.js';
-import { as, type Holding, type Said, say, without } from './machine.js';
+import { answers, as, type Emitted, type Holding, pausing, say, without } from './machine.js';
 
 export interface ResponderInput {
   readonly seed: number;
@@ -50,10 +50,14 @@ function modelRequest({ seed, cast, candidates, sampling, format }: ResponderInp
 }
 
 export const responderMachine = setup({
-  types: {} as { context: Context; events: Received; input: ResponderInput; emitted: Said },
+  types: {} as { context: Context; events: Received; input: ResponderInput; emitted: Emitted },
   guards: {
-    lastOpen: ({ context }) => Object.keys(context.open).length === 1,
-    mayRetry: ({ context, event }) => (context.open[as(event, 'request.failed').body.id]?.failures ?? 0) < context.input.retries,
+    nothingOpen: ({ context }) => Object.keys(context.open).length === 0,
+    known: ({ context, event }) => answers(event, context.open),
+    mayRetry: ({ context, event }) => {
+      const work = context.open[as(event, 'request.failed').body.id];
+      return work !== undefined && work.failures < context.input.retries;
+    },
   },
   actions: {
     ask: enqueueActions(({ context, event, enqueue }) => {
@@ -80,14 +84,7 @@ export const responderMachine = setup({
       enqueue.assign({ open: without(context.open, id) });
       enqueue.emit(say(`episode:${episode}`, 'responses.failed', { episode, reason }));
     }),
-    hold: assign({ held: ({ context, event }) => [...context.held, event] }),
-    release: enqueueActions(({ context, enqueue }) => {
-      for (const event of context.held) enqueue.raise(event);
-      enqueue.assign({ held: [] });
-    }),
-    refuse: enqueueActions(({ event, enqueue }) => {
-      enqueue.emit(say('record', 'message.refused', { by: 'responder', state: 'working', type: event.type }));
-    }),
+    ...pausing<Context>(),
   },
 }).createMachine({
   id: 'responder',
@@ -96,23 +93,22 @@ export const responderMachine = setup({
   states: {
     working: {
       initial: 'idle',
-      on: { 'run.pause': 'paused', '*': { actions: 'refuse' } },
+      on: { 'run.pause': 'paused', 'run.resume': {} },
       states: {
         idle: { on: { 'responses.request': { target: 'answering', actions: 'ask' } } },
         answering: {
+          always: { guard: 'nothingOpen', target: 'idle' },
           on: {
             'responses.request': { actions: 'ask' },
-            'model.result': [{ guard: 'lastOpen', target: 'idle', actions: 'answer' }, { actions: 'answer' }],
-            'request.failed': [
-              { guard: 'mayRetry', actions: 'askAgain' },
-              { guard: 'lastOpen', target: 'idle', actions: 'giveUp' },
-              { actions: 'giveUp' },
-            ],
+            'model.result': { guard: 'known', actions: 'answer' },
+            'request.failed': [{ guard: 'mayRetry', actions: 'askAgain' }, { guard: 'known', actions: 'giveUp' }],
           },
         },
         before: { type: 'history' },
       },
     },
-    paused: { on: { 'run.resume': { target: 'working.before', actions: 'release' }, '*': { actions: 'hold' } } },
+    paused: {
+      on: { 'run.resume': { target: 'working.before', actions: 'release' }, 'run.pause': {}, '*': { actions: 'hold' } },
+    },
   },
 });

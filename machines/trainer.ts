@@ -7,7 +7,7 @@ import { assign, enqueueActions, setup } from 'xstate';
 import { type VersionId, versionOf } from '../src/protocol/ids.js';
 import type { BodyOf, Received } from '../src/protocol/messages.js';
 import { keys } from '../src/stages/keys.js';
-import { as, type Holding, type Said, say } from './machine.js';
+import { as, type Emitted, type Holding, pausing, type Said, say } from './machine.js';
 
 export interface TrainerInput {
   readonly seed: number;
@@ -24,8 +24,9 @@ type Plan = Omit<BodyOf<'model.train'>, 'key' | 'stage' | 'to'>;
 
 interface Context extends Holding {
   readonly input: TrainerInput;
+  /** Episodes of the running iteration that are over, with a pair or without. */
   readonly closed: number;
-  readonly pairs: number;
+  /** Of those, how many the generator hasn't had back as credit. */
   readonly owed: number;
   readonly request: Request | null;
   readonly failures: number;
@@ -58,16 +59,16 @@ function announce({ input, request }: Context, { body }: Extract<Received, { typ
   const { stage, iteration, judge } = request!;
   const { datasets, objective } = planOf(input, request!);
   const reference: VersionId | null = objective === 'dpo' ? body.from : null;
-  const { to: version, from, weightsHash, dataHash, rows } = body;
+  const { to: version, from, weightsHash, dataHash, rows, tooLong } = body;
   return say('coordinator', 'version.made', {
-    version, from, reference, stage, iteration, weightsHash, datasets, dataHash, rows,
-    judge: stage === 'iteration' ? judge : null,
+    version, from, reference, stage, iteration, weightsHash, datasets, dataHash, rows, tooLong, judge: stage === 'iteration' ? judge : null,
   });
 }
 
 export const trainerMachine = setup({
-  types: {} as { context: Context; events: Received; input: TrainerInput; emitted: Said },
+  types: {} as { context: Context; events: Received; input: TrainerInput; emitted: Emitted },
   guards: {
+    unasked: ({ context }) => context.request === null,
     complete: ({ context }) => context.request !== null && context.closed >= context.request.episodes,
     mayRetry: ({ context }) => context.failures < context.input.retries,
   },
@@ -76,11 +77,7 @@ export const trainerMachine = setup({
       const { iteration } = event.body as { iteration: number };
       const owed = context.owed + 1;
       const due = owed >= context.input.creditLot;
-      enqueue.assign({
-        closed: context.closed + 1,
-        pairs: context.pairs + (event.type === 'pair.made' ? 1 : 0),
-        owed: due ? 0 : owed,
-      });
+      enqueue.assign({ closed: context.closed + 1, owed: due ? 0 : owed });
       if (due) enqueue.emit(say('generator', 'prompts.credit', { iteration, episodes: owed }));
     }),
     keepRequest: assign(({ event }) => ({ request: as(event, 'training.request').body, failures: 0 })),
@@ -91,35 +88,28 @@ export const trainerMachine = setup({
     }),
     announce: enqueueActions(({ context, event, enqueue }) => {
       enqueue.emit(announce(context, as(event, 'model.trained')));
-      enqueue.assign({ request: null, closed: 0, pairs: 0, owed: 0 });
+      enqueue.assign({ request: null, closed: 0, owed: 0 });
     }),
     fail: enqueueActions(({ context, event, enqueue }) => {
       enqueue.emit(say('coordinator', 'training.failed', { to: context.request!.to, reason: as(event, 'request.failed').body.reason }));
     }),
-    hold: assign({ held: ({ context, event }) => [...context.held, event] }),
-    release: enqueueActions(({ context, enqueue }) => {
-      for (const event of context.held) enqueue.raise(event);
-      enqueue.assign({ held: [] });
-    }),
-    refuse: enqueueActions(({ event, enqueue }) => {
-      enqueue.emit(say('record', 'message.refused', { by: 'trainer', state: 'working', type: event.type }));
-    }),
+    ...pausing<Context>(),
   },
 }).createMachine({
   id: 'trainer',
-  context: ({ input }) => ({ input, closed: 0, pairs: 0, owed: 0, request: null, failures: 0, held: [] }),
+  context: ({ input }) => ({ input, closed: 0, owed: 0, request: null, failures: 0, held: [] }),
   initial: 'working',
   states: {
     working: {
       initial: 'collecting',
-      on: { 'run.pause': 'paused', '*': { actions: 'refuse' } },
+      on: { 'run.pause': 'paused', 'run.resume': {} },
       states: {
         collecting: {
           always: { guard: 'complete', target: 'training', actions: 'order' },
           on: {
             'pair.made': { actions: 'count' },
             'pair.withheld': { actions: 'count' },
-            'training.request': { actions: 'keepRequest' },
+            'training.request': { guard: 'unasked', actions: 'keepRequest' },
           },
         },
         training: {
@@ -132,6 +122,8 @@ export const trainerMachine = setup({
         before: { type: 'history' },
       },
     },
-    paused: { on: { 'run.resume': { target: 'working.before', actions: 'release' }, '*': { actions: 'hold' } } },
+    paused: {
+      on: { 'run.resume': { target: 'working.before', actions: 'release' }, 'run.pause': {}, '*': { actions: 'hold' } },
+    },
   },
 });

@@ -51,7 +51,7 @@ async function score(name: string, { json, backend, ...options }: Options): Prom
 
 /** Without a tokenizer: ids only. */
 function tableOf(ids: readonly number[], logprobs: readonly (number | null)[], model: SharedModel | undefined): string {
-  const table = new Table({ head: ['id', 'token', 'log p'], colAligns: ['right', 'left', 'right'], style: { head: [], border: [] } });
+  const table = new Table({ head: ['id', 'token', 'log p'], colAligns: ['right', 'left', 'right'], style: { head: [], border: [], compact: true } });
   ids.forEach((id, i) => {
     const token = model === undefined ? '' : JSON.stringify(model.tokenizer(MODEL).decode([id]));
     table.push([id, token, logprobs[i]?.toFixed(4) ?? '']);

@@ -7,12 +7,14 @@
  */
 import { reasonOf } from '../protocol/errors.js';
 import type { VersionId } from '../protocol/ids.js';
-import type { SampleOutput, SampleRow, TrainOutcome, TrainStep } from '../protocol/lm.js';
+import type { TrainOutcome, TrainStep } from '../protocol/lm.js';
 import type { BodyOf, Envelope, Generation } from '../protocol/messages.js';
 import type { Addressee, Answer, Job, LanguageModel } from '../protocol/ports.js';
+import { rowsOf, sampleBatch } from './sampling.js';
 
 export interface TrainingResult extends TrainOutcome {
   readonly rows: number;
+  readonly tooLong: number;
   /** sha-256 of the training data as written under data/. */
   readonly dataHash: string;
 }
@@ -83,55 +85,32 @@ async function answerBatch({ load }: SharedModelOptions, model: LanguageModel, b
   const { version } = batch[0]!.body;
   try {
     await load(version);
-    const rows = batch.flatMap((request) => rowsOf(model, request.body));
-    const outputs = await model.sample(version, rows);
+    const rows = batch.flatMap(({ body }) => rowsOf(model, version, body.sampling, body.stop, body.items));
+    const outputs = await sampleBatch(model, version, rows);
     let at = 0;
     return batch.map((request) => {
       const own = outputs.slice(at, at + rowsIn(request));
       at += own.length;
-      return resultOf(model, request, own);
+      return resultOf(request, own);
     });
   } catch (error) {
     return batch.map((request) => failure(request, request.body.id, error));
   }
 }
 
-function rowsOf(model: LanguageModel, { version, sampling, stop, items }: BodyOf<'model.request'>): SampleRow[] {
-  const tokenizer = model.tokenizer(version);
-  const stopIds = [...tokenizer.eosIds];
-  for (const text of stop) {
-    const id = tokenizer.tokenId(text);
-    if (id !== undefined) stopIds.push(id);
-  }
-  return items.flatMap(({ prompt, keys }) => {
-    const promptIds = tokenizer.encodePrompt(prompt);
-    return keys.map((key) => ({ promptIds, key, sampling, stopIds }));
-  });
-}
-
-function resultOf(model: LanguageModel, { seq, from, body }: Request, outputs: readonly SampleOutput[]): Answer {
+function resultOf({ seq, from, body }: Request, outputs: readonly Generation[]): Answer {
   let at = 0;
-  const items = body.items.map(({ id, keys }) => ({
-    id,
-    outputs: keys.map((key) => generationOf(model, body.version, key, outputs[at++]!)),
-  }));
+  const items = body.items.map(({ id, keys }) => ({ id, outputs: keys.map(() => outputs[at++]!) }));
   return { to: from, cause: seq, message: { type: 'model.result', body: { id: body.id, items } } };
-}
-
-/** What a sampled row becomes on the log. */
-export function generationOf(model: LanguageModel, version: VersionId, key: readonly [number, number], output: SampleOutput): Generation {
-  const { ids, logprob, finish } = output;
-  const text = model.tokenizer(version).decode(ids);
-  return { text, ids: [...ids], logprob, finish, key: [key[0], key[1]], version };
 }
 
 async function answerTraining({ load, train, onStep }: SharedModelOptions, training: Training): Promise<readonly Answer[]> {
   const { seq, from, body } = training;
   try {
     await load(body.from);
-    const { rows, steps, curve, weightsHash, dataHash } = await train(body, (step) => onStep(body.to, step, seq));
+    const { rows, tooLong, steps, curve, weightsHash, dataHash } = await train(body, (step) => onStep(body.to, step, seq));
     const loss = curve.at(-1)?.loss ?? 0;
-    const done = { from: body.from, to: body.to, objective: body.objective, rows, steps, loss, weightsHash, dataHash };
+    const done = { from: body.from, to: body.to, objective: body.objective, rows, tooLong, steps, loss, weightsHash, dataHash };
     return [{ to: from, cause: seq, message: { type: 'model.trained', body: done } }];
   } catch (error) {
     return [failure(training, `train/${body.to}`, error)];

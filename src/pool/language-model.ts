@@ -111,7 +111,8 @@ export async function createLanguageModel(options: LanguageModelOptions): Promis
     versions.register(spec.to, { ...checkpoint, weights: { architecture: from.architecture, data: new Float32Array(weights) } });
     return outcome;
   };
+  const contextLength = (version: VersionId) => versions.ref(version).architecture.maxPositions;
   const { register, has, checkpoint, tokenizer, release, names } = versions;
   const { held, threadIds, kill, close } = runner;
-  return { backend, workers: options.workers, sample, score, train, register, has, checkpoint, tokenizer, release, versions: names, held, threadIds, kill, close };
+  return { backend, workers: options.workers, contextLength, sample, score, train, register, has, checkpoint, tokenizer, release, versions: names, held, threadIds, kill, close };
 }

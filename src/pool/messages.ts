@@ -117,12 +117,15 @@ export interface Answers {
   readonly hash: string;
 }
 
+/** NaN and infinity too: whoever asked decides what they mean. */
+const anyNumber = z.custom<number>((value) => typeof value === 'number');
+
 export const answerSchemas: { readonly [K in TaskKind]: z.ZodType<Answers[K]> } = {
   hello: z.object({ backend: z.enum(['tensorflow', 'wasm', 'cpu']) }),
   sample: z.array(z.object({ ids, logprob: z.number(), finish: z.enum(['stop', 'length']) })),
   score: z.array(z.instanceof(Float32Array)),
-  gradient: z.object({ loss: z.number(), positive: z.number(), margin: z.number() }),
-  reduce: z.number(),
+  gradient: z.object({ loss: anyNumber, positive: anyNumber, margin: anyNumber }),
+  reduce: anyNumber,
   update: z.null(),
   hash: z.string(),
 };

@@ -126,8 +126,9 @@ export function createRunner({ workers, onWorkerCrash, faults }: RunnerOptions):
     async run<T extends Task>(backend: BackendChoice, task: T) {
       hold(1);
       try {
-        const value = await runWithRetries(backend, task);
-        return answerSchemas[task.kind].parse(value) as Answers[T['kind']];
+        const answer = answerSchemas[task.kind].safeParse(await runWithRetries(backend, task));
+        if (!answer.success) throw new SoliloquyError('model.failed', `${task.kind}: the answer is none`, { task: task.kind }, { cause: answer.error });
+        return answer.data as Answers[T['kind']];
       } finally {
         hold(-1);
       }

@@ -25,7 +25,8 @@ export const generation = z.object({
   ids,
   /** log p at temperature 1 of the new tokens and the stop token, nats. */
   logprob: z.number(),
-  finish: z.enum(['stop', 'length']),
+  /** `no-room`: the prompt alone fills the model's context, so nothing was sampled. */
+  finish: z.enum(['stop', 'length', 'no-room']),
   key: rngKey,
   version,
 });

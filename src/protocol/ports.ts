@@ -31,6 +31,8 @@ export interface LanguageModel {
   readonly backend: string;
   readonly workers: number;
   tokenizer(version: VersionId): Tokenizer;
+  /** Tokens that a sequence of this version may have. */
+  contextLength(version: VersionId): number;
   /** One batch, one forward stream; outputs in the order of the rows. */
   sample(version: VersionId, rows: readonly SampleRow[]): Promise<readonly SampleOutput[]>;
   /** Per sequence the log p of each token given those before it, nats; the first is NaN. */

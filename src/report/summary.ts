@@ -34,12 +34,12 @@ function withInterval(metric: Metric | undefined, show: (value: number) => strin
 const metricOf = (tally: Tally, version: string, name: string): Metric | undefined => tally.metrics.get(version)?.get(name);
 
 export function lineage(tally: Tally): string {
-  const rows = tally.versions.map(({ version, from, reference, datasets, rows, judge, weightsHash }) => [
+  const rows = tally.versions.map(({ version, from, reference, datasets, rows, tooLong, judge, weightsHash }) => [
     version,
     from,
     reference ?? DASH,
     datasets.join(' + '),
-    String(rows),
+    tooLong > 0 ? `${rows} (${tooLong} too long)` : String(rows),
     judge ?? DASH,
     weightsHash.slice(0, 12),
   ]);

@@ -1,13 +1,14 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parametersOf } from '../../src/lm/architecture.js';
 import { readCheckpoint } from '../../src/lm/checkpoint.js';
 import { readSafetensors } from '../../src/lm/safetensors.js';
 import { weightsHash } from '../../src/lm/weights.js';
 import { versionId } from '../../src/protocol/ids.js';
 import type { SampleRow, TrainStep } from '../../src/protocol/lm.js';
-import { fixture, type Golden, type GoldenSteps, hasStories, here, json, M0, M1, open, pairsOf, rowsOf, sampleRows, specOf, STORIES } from './models.js';
+import type { SharedModel } from '../../src/pool/language-model.js';
+import { create, fixture, type Golden, type GoldenSteps, hasStories, here, json, M0, M1, nextVersion, open, pairsOf, rowsOf, sampleRows, specOf, STORIES } from './models.js';
 
 const NAMES = readdirSync(here('../fixtures/llama')).filter((name) => !name.includes('.'));
 const greedy = (promptIds: readonly number[], maxNewTokens: number, stopIds: readonly number[] = []): SampleRow => ({
@@ -19,9 +20,14 @@ const greedy = (promptIds: readonly number[], maxNewTokens: number, stopIds: rea
 const worstOf = (scored: readonly Float32Array[], said: readonly (readonly (number | null)[])[]): number =>
   Math.max(...scored.flatMap((row, i) => [...row].slice(1).map((x, j) => Math.abs(x - said[i]![j + 1]!))));
 
+let model: SharedModel;
+beforeAll(async () => {
+  model = await create({ workers: 2 });
+});
+afterAll(() => model.close());
+
 describe('language model over worker threads', () => {
   it('log-probs and greedy continuations of all random checkpoints are those of transformers', async () => {
-    const model = await open();
     for (const name of NAMES) {
       const version = versionId(name);
       model.register(version, await fixture(name));
@@ -38,7 +44,6 @@ describe('language model over worker threads', () => {
       json<{ greedy_ids: number[]; greedy_text: string; prompts: { text: string; ids: number[]; logprobs: number[] }[] }>(join(STORIES, 'golden.json'));
 
     it('gives the golden log-probs, and its greedy story to the letter', async () => {
-      const model = await open({ workers: 2 });
       const version = versionId('checkpoint:stories');
       model.register(version, await readCheckpoint(STORIES));
       const tokenizer = model.tokenizer(version);
@@ -55,16 +60,17 @@ describe('language model over worker threads', () => {
 
   const steps = json<GoldenSteps>(here('../fixtures/steps/golden-steps.json'));
   it.each(steps.cases)('two $objective steps from $model are those of torch and transformers', async ({ model: name, objective, steps: said, weightsAfter }) => {
-    const model = await open({ workers: 2 }, name);
+    const [from, to] = [nextVersion(), nextVersion()];
+    model.register(from, await fixture(name));
     const data = objective === 'sft' ? { objective, rows: steps.data.sft } : { objective, rows: steps.data.dpo, beta: steps.beta };
     const optimizer = { ...steps.optimizer, finalLearningRate: steps.optimizer.learningRate, warmupSteps: 0, epochs: said.length, batchSize: data.rows.length, dropout: 0 };
-    const { curve } = await model.train(specOf(data, optimizer));
+    const { curve } = await model.train({ ...specOf(data, optimizer), from, to });
     curve.forEach((step, i) => {
       expect(step.loss).toBeCloseTo(said[i]!.loss, 5);
       expect(step.gradNorm).toBeCloseTo(said[i]!.gradNorm, 4);
       if (objective === 'dpo') expect(step.margin).toBeCloseTo(said[i]!.margin!, 5);
     });
-    const { weights } = model.checkpoint(M1);
+    const { weights } = model.checkpoint(to);
     const parameters = new Map(parametersOf(weights.architecture).map((p) => [p.name, p]));
     let worst = 0;
     for (const { name: tensor, data: expected } of await readSafetensors(here(`../fixtures/steps/${weightsAfter}`))) {
@@ -77,21 +83,20 @@ describe('language model over worker threads', () => {
   });
 
   it('training makes a new version and leaves the old one as it was', async () => {
-    const model = await open();
     const before = weightsHash(model.checkpoint(M0).weights);
     const said: TrainStep[] = [];
-    const outcome = await model.train(specOf({ objective: 'sft', rows: rowsOf(7, 0) }), (step) => said.push(step));
+    const spec = { ...specOf({ objective: 'sft', rows: rowsOf(7, 0) }), to: nextVersion() };
+    const outcome = await model.train(spec, (step) => said.push(step));
     expect(weightsHash(model.checkpoint(M0).weights)).toBe(before);
-    expect(outcome.weightsHash).toBe(weightsHash(model.checkpoint(M1).weights));
+    expect(outcome.weightsHash).toBe(weightsHash(model.checkpoint(spec.to).weights));
     expect(outcome.weightsHash).not.toBe(before);
     expect(said).toEqual(outcome.curve);
     expect(said.map((s) => [s.step, s.steps])).toEqual([[1, 4], [2, 4], [3, 4], [4, 4]]);
-    await expect(model.train(specOf({ objective: 'sft', rows: rowsOf(7, 0) }))).rejects.toMatchObject({ code: 'protocol.violation' });
+    await expect(model.train(spec)).rejects.toMatchObject({ code: 'protocol.violation' });
   });
 
   it('DPO starts with no margin and prefers the chosen more after a while', async () => {
-    const model = await open();
-    const { curve } = await model.train(specOf({ objective: 'dpo', rows: pairsOf(6), beta: 0.1 }, { epochs: 6, dropout: 0 }));
+    const { curve } = await model.train({ ...specOf({ objective: 'dpo', rows: pairsOf(6), beta: 0.1 }, { epochs: 6, dropout: 0 }), to: nextVersion() });
     expect(curve[0]!.loss).toBeCloseTo(Math.LN2, 5);
     expect(curve.at(-1)!.loss).toBeLessThan(0.5);
     expect(curve.at(-1)!.accuracy).toBe(1);
@@ -99,10 +104,10 @@ describe('language model over worker threads', () => {
 
   it('dropout is active in training and off in scoring', async () => {
     const losses = async (dropout: number) => {
-      const model = await open();
-      const { curve } = await model.train(specOf({ objective: 'sft', rows: rowsOf(6, 0) }, { dropout, epochs: 1, warmupSteps: 0, learningRate: 0, finalLearningRate: 0 }));
-      const scored = await model.score(M1, rowsOf(6, 0).map((r) => r.ids));
-      return { loss: curve[0]!.loss, scored };
+      const still = { dropout, epochs: 1, warmupSteps: 0, learningRate: 0, finalLearningRate: 0 };
+      const to = nextVersion();
+      const { curve } = await model.train({ ...specOf({ objective: 'sft', rows: rowsOf(6, 0) }, still), to });
+      return { loss: curve[0]!.loss, scored: await model.score(to, rowsOf(6, 0).map((r) => r.ids)) };
     };
     const [off, on] = [await losses(0), await losses(0.5)];
     expect(on.loss).not.toBeCloseTo(off.loss, 3);
@@ -110,7 +115,6 @@ describe('language model over worker threads', () => {
   });
 
   it('scores come in the order of the sequences, whatever the chunks', async () => {
-    const model = await open({ workers: 2 });
     const sequences = rowsOf(70, 4).map((r) => r.ids);
     const scored = await model.score(M0, sequences);
     expect(scored.map((s) => s.length)).toEqual(sequences.map((s) => s.length));
@@ -122,7 +126,6 @@ describe('language model over worker threads', () => {
   });
 
   it('a row stops at the end of the positions', async () => {
-    const model = await open();
     const prompt = [1, ...Array.from({ length: 119 }, (_, i) => 3 + (i % 50))];
     const [output] = await model.sample(M0, [greedy(prompt, 50)]);
     expect(output!.ids.length).toBe(8);
@@ -135,20 +138,17 @@ describe('language model over worker threads', () => {
     ['a token that is no whole number', [[1], [1.5]]],
     ['more tokens than positions', [[1], Array.from({ length: 129 }, () => 3)]],
   ])('%s is data.invalid and names the row', async (_, sequences) => {
-    const model = await open();
     await expect(model.score(M0, sequences)).rejects.toMatchObject({ code: 'data.invalid', fields: { row: 1 } });
   });
 
   it('a version that is not there is named with those that are', async () => {
-    const model = await open();
     await expect(model.sample(M1, sampleRows(1))).rejects.toMatchObject({ code: 'checkpoint.missing', fields: { version: 'M1' } });
     await expect(model.train({ ...specOf({ objective: 'sft', rows: rowsOf(2, 0) }), from: M1, to: versionId('M2') })).rejects.toMatchObject({ code: 'checkpoint.missing' });
     expect(() => model.tokenizer(M0)).toThrow(expect.objectContaining({ code: 'tokenizer.invalid' }));
-    expect(model.versions()).toEqual([M0]);
+    expect(model.versions()).toContain(M0);
   });
 
   it('a training that diverges is a clear error and no version', async () => {
-    const model = await open();
     const checkpoint = await fixture('gqa-untied');
     checkpoint.weights.data.fill(1e38);
     const wild = versionId('wild');

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import { type Checkpoint, readCheckpoint } from '../../src/lm/checkpoint.js';
 import { createLanguageModel, type LanguageModelOptions, type SharedModel } from '../../src/pool/language-model.js';
-import { versionId } from '../../src/protocol/ids.js';
+import { type VersionId, versionId } from '../../src/protocol/ids.js';
 import type { OptimizerConfig, PreferenceRow, SampleRow, TargetRow, TrainData, TrainSpec } from '../../src/protocol/lm.js';
 
 export const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
@@ -35,12 +35,23 @@ export interface GoldenSteps {
 export const M0 = versionId('M0');
 export const M1 = versionId('M1');
 
-export async function open(options: Partial<LanguageModelOptions> = {}, name = 'gqa-untied'): Promise<SharedModel> {
+/** M0 is registered; whoever calls closes. */
+export async function create(options: Partial<LanguageModelOptions> = {}): Promise<SharedModel> {
   const model = await createLanguageModel({ workers: 1, backend: 'wasm', ...options });
-  onTestFinished(() => model.close());
-  model.register(M0, await fixture(name));
+  model.register(M0, await fixture('gqa-untied'));
   return model;
 }
+
+/** Closes with the test. */
+export async function open(options: Partial<LanguageModelOptions> = {}): Promise<SharedModel> {
+  const model = await create(options);
+  onTestFinished(() => model.close());
+  return model;
+}
+
+let versions = 0;
+/** A version that no other test of the file uses. */
+export const nextVersion = (): VersionId => versionId(`T${versions++}`);
 
 /** Rows of many lengths; `seed` makes them differ. */
 export const rowsOf = (count: number, seed: number): TargetRow[] =>

@@ -5,7 +5,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Attention, AttentionSession, Decoder, Heads, Remember } from './attention.js';
-import { dots, mix, softmax, softmaxBackward } from './attention-math.js';
+import { dots, dotsPair, mix, mixPair, softmax, softmaxBackward } from './attention-math.js';
 import type { Layout } from './layout.js';
 import { type RopeTable, rotate } from './rope.js';
 
@@ -64,66 +64,126 @@ function rotateAll({ h, rope, layout }: Context, qkv: Float32Array, direction: 1
 
 function attendAll({ h, layout }: Context, qkv: Float32Array, remember: boolean) {
   const context = new Float32Array(layout.total * h.q);
-  const cells = layout.lengths.reduce((sum, n) => sum + n * n, 0) * h.heads;
-  const probabilities = remember ? new Float32Array(cells) : null;
-  const p = probabilities ?? new Float32Array(layout.width);
-  let cell = 0;
+  const squares = layout.lengths.reduce((sum, n) => sum + n * n, 0) * h.heads;
+  const probabilities = remember ? new Float32Array(squares) : null;
+  const p = probabilities ?? new Float32Array(layout.width ** 2);
+  let square = 0;
   layout.lengths.forEach((length, row) => {
-    const first = layout.starts[row]!;
     for (let head = 0; head < h.heads; head++) {
-      const keys = first * h.line + h.q + Math.floor(head / h.group) * h.headDim;
-      for (let t = 0; t < length; t++) {
-        const query = (first + t) * h.line + head * h.headDim;
-        dots(qkv, query, h.headDim, qkv, keys, h.line, t + 1, h.scale, p, cell);
-        softmax(p, cell, t + 1);
-        mix(p, cell, 1, t + 1, qkv, keys + h.kv, h.line, h.headDim, context, (first + t) * h.q + head * h.headDim);
-        if (remember) cell += length;
-      }
+      attendHead(h, layout.starts[row]!, length, head, qkv, p, square, context);
+      if (remember) square += length * length;
     }
   });
   return { context, probabilities };
 }
 
-function attendAllBackward({ h, layout }: Context, qkv: Float32Array, p: Float32Array, dContext: Float32Array) {
-  const d = new Float32Array(qkv.length);
-  const ds = new Float32Array(layout.width ** 2);
-  let cell = 0;
-  layout.lengths.forEach((length, row) => {
-    for (let head = 0; head < h.heads; head++, cell += length * length) {
-      headBackward(h, layout.starts[row]!, length, head, qkv, p, cell, dContext, ds, d);
-    }
-  });
-  return d;
-}
-
-/** One head of one row: queries row by row of the square of probabilities, then keys and values column by column. */
-function headBackward(
+/**
+ * One head of one row, two queries at a time; p is the square of probabilities. A pair's earlier query has one cell too
+ * many, which is set to 0.
+ */
+function attendHead(
   h: Heads,
   first: number,
   length: number,
   head: number,
   qkv: Float32Array,
   p: Float32Array,
-  cell: number,
+  square: number,
+  context: Float32Array,
+): void {
+  const queries = first * h.line + head * h.headDim;
+  const keys = first * h.line + h.q + Math.floor(head / h.group) * h.headDim;
+  const outs = first * h.q + head * h.headDim;
+  let t = 0;
+  for (; t + 2 <= length; t += 2) {
+    const row = square + t * length;
+    dotsPair(qkv, queries + t * h.line, h.line, h.headDim, qkv, keys, h.line, t + 2, h.scale, p, row, length);
+    softmax(p, row, t + 1);
+    p[row + t + 1] = 0;
+    softmax(p, row + length, t + 2);
+    mixPair(p, row, length, 1, t + 2, qkv, keys + h.kv, h.line, h.headDim, context, outs + t * h.q, h.q);
+  }
+  if (t === length) return;
+  const row = square + t * length;
+  dots(qkv, queries + t * h.line, h.headDim, qkv, keys, h.line, length, h.scale, p, row);
+  softmax(p, row, length);
+  mix(p, row, 1, length, qkv, keys + h.kv, h.line, h.headDim, context, outs + t * h.q);
+}
+
+function attendAllBackward({ h, layout }: Context, qkv: Float32Array, p: Float32Array, dContext: Float32Array) {
+  const d = new Float32Array(qkv.length);
+  const ds = new Float32Array(layout.width ** 2);
+  let square = 0;
+  layout.lengths.forEach((length, row) => {
+    for (let head = 0; head < h.heads; head++, square += length * length) {
+      const first = layout.starts[row]!;
+      scoresBackward(h, first, length, head, qkv, p, square, dContext, ds, d);
+      keysBackward(h, first, length, head, qkv, p, square, dContext, ds, d);
+    }
+  });
+  return d;
+}
+
+/** Row by row: the gradients of the scores into the square `ds`, those of the queries into `d`. */
+function scoresBackward(
+  h: Heads,
+  first: number,
+  length: number,
+  head: number,
+  qkv: Float32Array,
+  p: Float32Array,
+  square: number,
   dContext: Float32Array,
   ds: Float32Array,
   d: Float32Array,
 ): void {
   const queries = first * h.line + head * h.headDim;
   const keys = first * h.line + h.q + Math.floor(head / h.group) * h.headDim;
-  const values = keys + h.kv;
   const outs = first * h.q + head * h.headDim;
-  for (let t = 0; t < length; t++) {
+  let t = 0;
+  for (; t + 2 <= length; t += 2) {
     const row = t * length;
-    dots(dContext, outs + t * h.q, h.headDim, qkv, values, h.line, t + 1, 1, ds, row);
-    softmaxBackward(p, cell + row, ds, row, t + 1, h.scale);
-    mix(ds, row, 1, t + 1, qkv, keys, h.line, h.headDim, d, queries + t * h.line);
+    dotsPair(dContext, outs + t * h.q, h.q, h.headDim, qkv, keys + h.kv, h.line, t + 2, 1, ds, row, length);
+    softmaxBackward(p, square + row, ds, row, t + 2, h.scale);
+    softmaxBackward(p, square + row + length, ds, row + length, t + 2, h.scale);
+    mixPair(ds, row, length, 1, t + 2, qkv, keys, h.line, h.headDim, d, queries + t * h.line, h.line);
   }
-  for (let t = 0; t < length; t++) {
+  if (t === length) return;
+  const row = t * length;
+  dots(dContext, outs + t * h.q, h.headDim, qkv, keys + h.kv, h.line, length, 1, ds, row);
+  softmaxBackward(p, square + row, ds, row, length, h.scale);
+  mix(ds, row, 1, length, qkv, keys, h.line, h.headDim, d, queries + t * h.line);
+}
+
+/** Column by column, from the diagonal down: the gradients of keys and values. */
+function keysBackward(
+  h: Heads,
+  first: number,
+  length: number,
+  head: number,
+  qkv: Float32Array,
+  p: Float32Array,
+  square: number,
+  dContext: Float32Array,
+  ds: Float32Array,
+  d: Float32Array,
+): void {
+  const queries = first * h.line + head * h.headDim;
+  const keys = first * h.line + h.q + Math.floor(head / h.group) * h.headDim;
+  const outs = first * h.q + head * h.headDim;
+  for (let t = 0; t < length; t += 2) {
     const diagonal = t * length + t;
     const below = length - t;
-    mix(p, cell + diagonal, length, below, dContext, outs + t * h.q, h.q, h.headDim, d, values + t * h.line);
-    mix(ds, diagonal, length, below, qkv, queries + t * h.line, h.line, h.headDim, d, keys + t * h.line);
+    const q = queries + t * h.line;
+    const out = outs + t * h.q;
+    const k = keys + t * h.line;
+    if (below === 1) {
+      mix(p, square + diagonal, length, 1, dContext, out, h.q, h.headDim, d, k + h.kv);
+      mix(ds, diagonal, length, 1, qkv, q, h.line, h.headDim, d, k);
+    } else {
+      mixPair(p, square + diagonal, 1, length, below, dContext, out, h.q, h.headDim, d, k + h.kv, h.line);
+      mixPair(ds, diagonal, 1, length, below, qkv, q, h.line, h.headDim, d, k, h.line);
+    }
   }
 }
 

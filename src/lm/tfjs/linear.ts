@@ -12,10 +12,10 @@ export function columnSums(x: tf.Tensor2D): Float32Array {
   return tf.matMul(tf.ones([1, x.shape[0]]), x).dataSync<'float32'>();
 }
 
-/** dyᵀ·x [out, in], on the host. The narrower side is transposed: that copy costs more than its product. */
+/** dyᵀ·x [out, in], on the host. The wider side is transposed, since wasm packs the other one, and packing costs more. */
 function outerSums(x: tf.Tensor2D, dy: tf.Tensor2D): Float32Array {
   const [inSize, outSize] = [x.shape[1], dy.shape[1]];
-  if (outSize <= inSize) return tf.matMul(tf.transpose(dy), x).dataSync<'float32'>();
+  if (outSize >= inSize) return tf.matMul(tf.transpose(dy), x).dataSync<'float32'>();
   const columns = tf.matMul(tf.transpose(x), dy).dataSync<'float32'>(); // [in, out]
   const rows = new Float32Array(columns.length);
   for (let o = 0, at = 0; o < outSize; o++) for (let i = 0; i < inSize; i++) rows[at++] = columns[i * outSize + o]!;

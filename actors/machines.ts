@@ -1,0 +1,40 @@
+/**
+ * The six machines by name, as what can be shown of them. The command line and the inspector read statecharts here; they
+ * never touch machines/.
+ */
+import type { AnyStateMachine } from 'xstate';
+import { coordinatorMachine } from '../machines/coordinator.js';
+import { describeMachine, type MachineDescription, mermaidOf } from '../machines/describe.js';
+import { episodeMachine } from '../machines/episode.js';
+import { generatorMachine } from '../machines/generator.js';
+import { judgeMachine } from '../machines/judge.js';
+import { responderMachine } from '../machines/responder.js';
+import { trainerMachine } from '../machines/trainer.js';
+
+export type { MachineDescription } from '../machines/describe.js';
+
+export interface MachineEntry {
+  readonly summary: string;
+  describe(): MachineDescription;
+  mermaid(): string;
+}
+
+const entry = (machine: AnyStateMachine, summary: string): MachineEntry => ({
+  summary,
+  describe: () => describeMachine(machine),
+  mermaid: () => mermaidOf(describeMachine(machine)),
+});
+
+/** In the order of the loop. */
+export const machines = {
+  coordinator: entry(coordinatorMachine, 'walks M0 → SFT baseline → M1 → M2 → M3 …, measuring every version'),
+  generator: entry(generatorMachine, 'invents prompts, filters them, opens an episode for each ask, within its credit'),
+  episode: entry(episodeMachine, 'the life of one prompt: invented → answered → judged → paired, or withheld with the reason'),
+  responder: entry(responderMachine, 'answers each prompt N times'),
+  judge: entry(judgeMachine, 'scores each answer k times by each member of the bench; what can\'t be read is no score'),
+  trainer: entry(trainerMachine, 'gathers pairs, gives credit back, has the next version made'),
+} as const satisfies Readonly<Record<string, MachineEntry>>;
+
+export type MachineName = keyof typeof machines;
+
+export const isMachineName = (name: string): name is MachineName => Object.hasOwn(machines, name);
