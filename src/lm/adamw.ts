@@ -12,7 +12,8 @@ export interface OptimizerState {
   readonly square: Float32Array;
 }
 
-export interface AdamWStep extends Pick<OptimizerConfig, 'learningRate' | 'beta1' | 'beta2' | 'epsilon' | 'weightDecay'> {
+export interface AdamWStep
+  extends Pick<OptimizerConfig, 'learningRate' | 'beta1' | 'beta2' | 'epsilon' | 'weightDecay'> {
   /** From 1. */
   readonly step: number;
   /** What clipping multiplies gradients with. */

@@ -11,7 +11,11 @@ import type { Checkpoint } from './checkpoint.js';
 import { configOf } from './llama-config.js';
 import { writeSafetensors } from './safetensors.js';
 
-async function writeWhole(dir: string, name: string, fill: (handle: FileHandle) => Promise<void>): Promise<void> {
+async function writeWhole(
+  dir: string,
+  name: string,
+  fill: (handle: FileHandle) => Promise<void>,
+): Promise<void> {
   const temporary = join(dir, `.${name}.${process.pid}.part`);
   try {
     const handle = await open(temporary, 'w');
@@ -38,10 +42,16 @@ const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 function configJson({ config, weights, bosId, eosIds }: Checkpoint): Record<string, unknown> {
   const dtype = { architectures: ['LlamaForCausalLM'], dtype: 'float32', torch_dtype: 'float32' };
   if (config) return { ...config, ...dtype };
-  return { ...configOf(weights.architecture), ...dtype, bos_token_id: bosId ?? null, eos_token_id: eosOf(eosIds) };
+  return {
+    ...configOf(weights.architecture),
+    ...dtype,
+    bos_token_id: bosId ?? null,
+    eos_token_id: eosOf(eosIds),
+  };
 }
 
-const eosOf = (ids: readonly number[]): number | readonly number[] | null => (ids.length > 1 ? ids : (ids[0] ?? null));
+const eosOf = (ids: readonly number[]): number | readonly number[] | null =>
+  ids.length > 1 ? ids : (ids[0] ?? null);
 
 /** Files of `checkpoint` that were there when it was read are written again as they were; only the weights are new. */
 export async function writeCheckpoint(dir: string, checkpoint: Checkpoint): Promise<void> {

@@ -38,7 +38,11 @@ const indexSchema = z.looseObject({ weight_map: z.record(z.string(), z.string())
 const objectSchema = z.record(z.string(), z.unknown());
 const isBuffer = (name: string): boolean => name.endsWith('.rotary_emb.inv_freq');
 
-export const exists = (path: string): Promise<boolean> => stat(path).then(() => true, () => false);
+export const exists = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
 
 async function textOf(path: string): Promise<string | null> {
   if (!(await exists(path))) return null;
@@ -69,7 +73,9 @@ async function shardNames(dir: string): Promise<readonly string[] | null> {
   const names = [...new Set(Object.values(index.data.weight_map))].sort();
   for (const name of names) {
     if (!/^[^/\\:]+\.safetensors$/.test(name))
-      throw invalidCheckpoint(path, `shard "${name}" is not the name of a .safetensors file in this folder`, { shard: name });
+      throw invalidCheckpoint(path, `shard "${name}" is not the name of a .safetensors file in this folder`, {
+        shard: name,
+      });
   }
   return names;
 }
@@ -107,7 +113,10 @@ function catalogueOf(files: readonly SafetensorsFile[]): Map<string, Found> {
   for (const file of files) {
     for (const entry of file.entries.values()) {
       const other = found.get(entry.name);
-      if (other) throw invalidCheckpoint(file.path, `tensor "${entry.name}" stands in ${other.file.path} too`, { tensor: entry.name });
+      if (other)
+        throw invalidCheckpoint(file.path, `tensor "${entry.name}" stands in ${other.file.path} too`, {
+          tensor: entry.name,
+        });
       if (!isBuffer(entry.name)) found.set(entry.name, { file, entry });
     }
   }
@@ -115,12 +124,21 @@ function catalogueOf(files: readonly SafetensorsFile[]): Map<string, Found> {
 }
 
 /** Names and shapes first, before any memory is taken. Returns the head of a tied model, if the files hold one. */
-function checkTensors(dir: string, parameters: readonly Parameter[], found: Map<string, Found>, tied: boolean): Found | undefined {
+function checkTensors(
+  dir: string,
+  parameters: readonly Parameter[],
+  found: Map<string, Found>,
+  tied: boolean,
+): Found | undefined {
   for (const { name, shape } of parameters) {
     const at = found.get(name);
     if (!at) throw invalidCheckpoint(dir, `tensor "${name}" is missing`, { tensor: name });
     if (at.entry.shape.join() !== shape.join())
-      throw invalidCheckpoint(at.file.path, `tensor "${name}" is [${at.entry.shape}], the config asks for [${shape}]`, { tensor: name });
+      throw invalidCheckpoint(
+        at.file.path,
+        `tensor "${name}" is [${at.entry.shape}], the config asks for [${shape}]`,
+        { tensor: name },
+      );
   }
   const known = new Set(parameters.map((p) => p.name));
   const rest = [...found.values()].filter(({ entry }) => !known.has(entry.name));
@@ -137,7 +155,10 @@ function checkTensors(dir: string, parameters: readonly Parameter[], found: Map<
 }
 
 async function checkTiedHead(head: Found, embedding: Float32Array): Promise<void> {
-  const differs = () => invalidCheckpoint(head.file.path, 'the config says tied, but lm_head.weight is not the embedding', { tensor: 'lm_head.weight' });
+  const differs = () =>
+    invalidCheckpoint(head.file.path, 'the config says tied, but lm_head.weight is not the embedding', {
+      tensor: 'lm_head.weight',
+    });
   const data = new Float32Array(head.entry.shape.reduce((a, b) => a * b, 1));
   if (data.length !== embedding.length) throw differs();
   await head.file.read(head.entry, data);
@@ -166,7 +187,10 @@ export async function readCheckpoint(dir: string): Promise<Checkpoint> {
   const configFile = join(dir, 'config.json');
   const config = await jsonOf(configFile);
   if (config === null)
-    throw new SoliloquyError('checkpoint.missing', `${dir} has no config.json`, { dir, fix: 'Name a model folder in Hugging Face layout.' });
+    throw new SoliloquyError('checkpoint.missing', `${dir} has no config.json`, {
+      dir,
+      fix: 'Name a model folder in Hugging Face layout.',
+    });
   const architecture = architectureOf(configFile, config);
   const generationFile = join(dir, 'generation_config.json');
   const generationConfig = await jsonOf(generationFile);

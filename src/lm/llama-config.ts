@@ -6,7 +6,11 @@ import { z } from 'zod';
 import { SoliloquyError } from '../protocol/errors.js';
 import type { Architecture, RopeScaling } from './architecture.js';
 
-const count = z.number().int().positive().max(2 ** 24);
+const count = z
+  .number()
+  .int()
+  .positive()
+  .max(2 ** 24);
 const positive = z.number().positive();
 const tokenIdSchema = z.number().int().nonnegative();
 
@@ -63,17 +67,25 @@ function invalid(file: string, what: string): SoliloquyError {
 
 function refuseOtherModels(file: string, config: LlamaConfig): void {
   if (config.model_type !== 'llama')
-    throw unsupported(file, `model_type "${config.model_type}" is not "llama"`, { modelType: config.model_type });
+    throw unsupported(file, `model_type "${config.model_type}" is not "llama"`, {
+      modelType: config.model_type,
+    });
   if (config.architectures?.length && !config.architectures.includes('LlamaForCausalLM'))
     throw unsupported(file, `architecture ${config.architectures.join(', ')} is not LlamaForCausalLM`);
-  if (config.hidden_act !== 'silu') throw unsupported(file, `hidden_act "${config.hidden_act}" is not "silu"`);
+  if (config.hidden_act !== 'silu')
+    throw unsupported(file, `hidden_act "${config.hidden_act}" is not "silu"`);
   if (config.quantization_config != null) throw unsupported(file, 'the weights are quantised');
 }
 
 /** Which spelling counts, as transformers 5 decides: `rope_scaling` before `rope_parameters`, theta inside before outside. */
-function ropeOf(file: string, config: LlamaConfig): { readonly theta: number; readonly scaling: RopeScaling | null } {
+function ropeOf(
+  file: string,
+  config: LlamaConfig,
+): { readonly theta: number; readonly scaling: RopeScaling | null } {
   const rope: Rope = config.rope_scaling ?? config.rope_parameters ?? {};
-  if (Object.values(rope).some((value) => typeof value === 'object' && value !== null && !Array.isArray(value)))
+  if (
+    Object.values(rope).some((value) => typeof value === 'object' && value !== null && !Array.isArray(value))
+  )
     throw unsupported(file, 'RoPE parameters that differ by layer');
   if ((rope.partial_rotary_factor ?? config.partial_rotary_factor ?? 1) !== 1)
     throw unsupported(file, 'RoPE on a part of the head (partial_rotary_factor)');
@@ -91,9 +103,12 @@ function scalingOf(file: string, config: LlamaConfig, rope: Rope): RopeScaling |
   if (kind === 'default') return null;
   if (kind === 'linear') return { kind, factor: needed('factor') };
   if (kind !== 'llama3')
-    throw unsupported(file, `RoPE of type "${kind}"; default, linear and llama3 can be computed`, { ropeType: kind });
+    throw unsupported(file, `RoPE of type "${kind}"; default, linear and llama3 can be computed`, {
+      ropeType: kind,
+    });
   const scaling = { low: needed('low_freq_factor'), high: needed('high_freq_factor') };
-  if (scaling.low >= scaling.high) throw invalid(file, 'RoPE: low_freq_factor must be below high_freq_factor');
+  if (scaling.low >= scaling.high)
+    throw invalid(file, 'RoPE: low_freq_factor must be below high_freq_factor');
   return {
     kind,
     factor: needed('factor'),
@@ -111,7 +126,9 @@ export function architectureOf(file: string, raw: unknown): Architecture {
   // First what it is, then whether its fields are right: another model's fields are not errors of a Llama.
   const type = z.looseObject({ model_type: z.string() }).safeParse(raw);
   if (type.success && type.data.model_type !== 'llama')
-    throw unsupported(file, `model_type "${type.data.model_type}" is not "llama"`, { modelType: type.data.model_type });
+    throw unsupported(file, `model_type "${type.data.model_type}" is not "llama"`, {
+      modelType: type.data.model_type,
+    });
   const parsed = configSchema.safeParse(raw);
   if (!parsed.success) throw invalid(file, z.prettifyError(parsed.error));
   const config = parsed.data;
@@ -120,7 +137,8 @@ export function architectureOf(file: string, raw: unknown): Architecture {
   const kvHeads = config.num_key_value_heads ?? heads;
   const headDim = config.head_dim ?? config.hidden_size / heads;
   if (heads % kvHeads !== 0) throw invalid(file, `${heads} heads can't share ${kvHeads} key-value heads`);
-  if (!Number.isInteger(headDim) || headDim % 2 !== 0) throw invalid(file, `a head of ${headDim} dimensions can't be rotated`);
+  if (!Number.isInteger(headDim) || headDim % 2 !== 0)
+    throw invalid(file, `a head of ${headDim} dimensions can't be rotated`);
   const rope = ropeOf(file, config);
   return {
     family: 'llama',
@@ -180,12 +198,17 @@ const tokensSchema = z.looseObject({
 });
 
 /** Ids that begin and end a text, from generation_config.json or config.json (first one that says so). */
-export function tokenIdsOf(file: string, ...sources: readonly unknown[]): { readonly bosId: number | undefined; readonly eosIds: readonly number[] } {
-  const said = sources.filter((source) => source != null).map((source) => {
-    const parsed = tokensSchema.safeParse(source);
-    if (!parsed.success) throw invalid(file, z.prettifyError(parsed.error));
-    return parsed.data;
-  });
+export function tokenIdsOf(
+  file: string,
+  ...sources: readonly unknown[]
+): { readonly bosId: number | undefined; readonly eosIds: readonly number[] } {
+  const said = sources
+    .filter((source) => source != null)
+    .map((source) => {
+      const parsed = tokensSchema.safeParse(source);
+      if (!parsed.success) throw invalid(file, z.prettifyError(parsed.error));
+      return parsed.data;
+    });
   const bos = said.find((s) => s.bos_token_id != null)?.bos_token_id;
   const eos = said.find((s) => s.eos_token_id != null)?.eos_token_id ?? [];
   return { bosId: bos ?? undefined, eosIds: typeof eos === 'number' ? [eos] : eos };

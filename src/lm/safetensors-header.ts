@@ -35,7 +35,11 @@ const entrySchema = z.strictObject({
 });
 const metadataSchema = z.record(z.string(), z.string());
 
-export const invalidCheckpoint = (file: string, what: string, fields: Record<string, unknown> = {}): SoliloquyError =>
+export const invalidCheckpoint = (
+  file: string,
+  what: string,
+  fields: Record<string, unknown> = {},
+): SoliloquyError =>
   new SoliloquyError('checkpoint.invalid', `${file}: ${what}`, {
     file,
     fix: 'The file is damaged or incomplete: copy or download it again.',
@@ -47,7 +51,8 @@ export function headerLength(file: string, first: Uint8Array, fileBytes: number)
   if (first.byteLength < 8) throw invalidCheckpoint(file, `only ${first.byteLength} bytes long`);
   const view = new DataView(first.buffer, first.byteOffset, 8);
   const length = view.getUint32(0, true) + view.getUint32(4, true) * 0x1_0000_0000;
-  if (length < 2 || length > MAX_HEADER_BYTES) throw invalidCheckpoint(file, `a header of ${length} bytes can't be`);
+  if (length < 2 || length > MAX_HEADER_BYTES)
+    throw invalidCheckpoint(file, `a header of ${length} bytes can't be`);
   if (8 + length > fileBytes)
     throw invalidCheckpoint(file, `the header needs ${8 + length} bytes, the file has ${fileBytes}`);
   return length;
@@ -89,14 +94,20 @@ export function entriesOf(file: string, header: Uint8Array, dataBytes: number): 
   let at = 0;
   for (const { name, begin, end } of entries) {
     if (end > dataBytes)
-      throw invalidCheckpoint(file, `tensor "${name}" ends at byte ${end} of ${dataBytes}: truncated`, { tensor: name });
+      throw invalidCheckpoint(file, `tensor "${name}" ends at byte ${end} of ${dataBytes}: truncated`, {
+        tensor: name,
+      });
     if (begin !== at) {
-      const said = begin < at ? `overlaps the one before it by ${at - begin} bytes` : `leaves ${begin - at} bytes before it unused`;
+      const said =
+        begin < at
+          ? `overlaps the one before it by ${at - begin} bytes`
+          : `leaves ${begin - at} bytes before it unused`;
       throw invalidCheckpoint(file, `tensor "${name}" ${said}`, { tensor: name });
     }
     at = end;
   }
-  if (at !== dataBytes) throw invalidCheckpoint(file, `${dataBytes - at} bytes after the last tensor belong to none`);
+  if (at !== dataBytes)
+    throw invalidCheckpoint(file, `${dataBytes - at} bytes after the last tensor belong to none`);
   return entries;
 }
 

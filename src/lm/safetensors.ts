@@ -5,7 +5,13 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { SoliloquyError } from '../protocol/errors.js';
-import { entriesOf, headerLength, headerOf, invalidCheckpoint, type TensorEntry } from './safetensors-header.js';
+import {
+  entriesOf,
+  headerLength,
+  headerOf,
+  invalidCheckpoint,
+  type TensorEntry,
+} from './safetensors-header.js';
 
 const CHUNK_BYTES = 16 * 1024 * 1024;
 
@@ -36,7 +42,9 @@ function halfTable(): Float32Array {
     const exponent = (h >> 10) & 31;
     const fraction = h & 1023;
     if (exponent === 31) halves[h] = fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
-    else halves[h] = sign * (exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : 2 ** -14 * (fraction / 1024));
+    else
+      halves[h] =
+        sign * (exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : 2 ** -14 * (fraction / 1024));
   }
   return halves;
 }
@@ -61,7 +69,13 @@ function widen(dtype: 'F32' | 'F16' | 'BF16', bytes: Uint8Array, into: Float32Ar
 }
 
 /** Reads exactly `length` bytes or fails: a file that shrank under us is truncated. */
-async function readExactly(file: string, handle: FileHandle, position: number, length: number, into: Uint8Array): Promise<Uint8Array> {
+async function readExactly(
+  file: string,
+  handle: FileHandle,
+  position: number,
+  length: number,
+  into: Uint8Array,
+): Promise<Uint8Array> {
   let done = 0;
   while (done < length) {
     const { bytesRead } = await handle.read(into, done, length - done, position + done);
@@ -71,22 +85,39 @@ async function readExactly(file: string, handle: FileHandle, position: number, l
   return into.subarray(0, length);
 }
 
-async function readTensor(file: string, handle: FileHandle, dataStart: number, entry: TensorEntry, into: Float32Array): Promise<void> {
+async function readTensor(
+  file: string,
+  handle: FileHandle,
+  dataStart: number,
+  entry: TensorEntry,
+  into: Float32Array,
+): Promise<void> {
   const { name, dtype, begin, end } = entry;
   if (dtype !== 'F32' && dtype !== 'F16' && dtype !== 'BF16')
-    throw new SoliloquyError('checkpoint.unsupported', `${file}: tensor "${name}" is ${dtype}; F32, F16 and BF16 can be read`, {
-      file,
-      tensor: name,
-      fix: 'Save the model in float32, float16 or bfloat16.',
-    });
+    throw new SoliloquyError(
+      'checkpoint.unsupported',
+      `${file}: tensor "${name}" is ${dtype}; F32, F16 and BF16 can be read`,
+      {
+        file,
+        tensor: name,
+        fix: 'Save the model in float32, float16 or bfloat16.',
+      },
+    );
   const chunk = new Uint8Array(Math.min(CHUNK_BYTES, end - begin));
   let at = 0;
   for (let from = begin; from < end; from += chunk.byteLength) {
-    const bytes = await readExactly(file, handle, dataStart + from, Math.min(chunk.byteLength, end - from), chunk);
+    const bytes = await readExactly(
+      file,
+      handle,
+      dataStart + from,
+      Math.min(chunk.byteLength, end - from),
+      chunk,
+    );
     at += widen(dtype, bytes, into, at);
   }
   const odd = into.findIndex((x) => !Number.isFinite(x));
-  if (odd >= 0) throw invalidCheckpoint(file, `tensor "${name}" holds ${into[odd]} at element ${odd}`, { tensor: name });
+  if (odd >= 0)
+    throw invalidCheckpoint(file, `tensor "${name}" holds ${into[odd]} at element ${odd}`, { tensor: name });
 }
 
 async function openFile(file: string): Promise<FileHandle> {

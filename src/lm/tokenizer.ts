@@ -14,7 +14,10 @@ import type { TokenizerFiles } from './checkpoint.js';
 
 /** What we use of the library: its own declarations don't resolve under NodeNext (imports without extensions). */
 interface Library {
-  encode(text: string, options: { readonly add_special_tokens: boolean }): { readonly ids: readonly (number | undefined)[] };
+  encode(
+    text: string,
+    options: { readonly add_special_tokens: boolean },
+  ): { readonly ids: readonly (number | undefined)[] };
   decode(
     ids: readonly number[],
     options: { readonly skip_special_tokens: boolean; readonly clean_up_tokenization_spaces: boolean },
@@ -31,7 +34,10 @@ interface Library {
   };
 }
 
-const part = z.looseObject({ type: z.string() }).nullish().transform((value) => value ?? null);
+const part = z
+  .looseObject({ type: z.string() })
+  .nullish()
+  .transform((value) => value ?? null);
 const tokenId = z.number().int().nonnegative();
 const tokenizerSchema = z.looseObject({
   model: z.looseObject({
@@ -39,17 +45,30 @@ const tokenizerSchema = z.looseObject({
     unk_token: z.string().nullish(),
     vocab: z.union([z.record(z.string(), tokenId), z.array(z.tuple([z.string(), z.number()]))]),
   }),
-  added_tokens: z.array(z.looseObject({ id: tokenId, content: z.string() })).nullish().transform((value) => value ?? []),
+  added_tokens: z
+    .array(z.looseObject({ id: tokenId, content: z.string() }))
+    .nullish()
+    .transform((value) => value ?? []),
   normalizer: part,
   pre_tokenizer: part,
   post_processor: part,
   decoder: part,
 });
 const named = z.union([z.string(), z.looseObject({ content: z.string() })]).nullish();
-const configSchema = z.looseObject({ bos_token: named, eos_token: named, unk_token: named, add_bos_token: z.boolean().nullish() });
+const configSchema = z.looseObject({
+  bos_token: named,
+  eos_token: named,
+  unk_token: named,
+  add_bos_token: z.boolean().nullish(),
+});
 
 const broken = (what: string, cause?: unknown): SoliloquyError =>
-  new SoliloquyError('tokenizer.invalid', what, { fix: 'Is tokenizer.json whole, and of a fast tokenizer?' }, { cause });
+  new SoliloquyError(
+    'tokenizer.invalid',
+    what,
+    { fix: 'Is tokenizer.json whole, and of a fast tokenizer?' },
+    { cause },
+  );
 
 function parse<T>(schema: z.ZodType<T>, name: string, text: string): T {
   let value: unknown;
@@ -84,7 +103,8 @@ function dropUnknownFirst({ model }: Library): void {
   if (model.byte_fallback !== false || model.unk_token != null || model.end_of_word_suffix) return;
   const known = model.tokens_to_ids;
   const encode = model.encode.bind(model);
-  const clean = (word: string) => (known.has(word) ? word : [...word].filter((char) => known.has(char)).join(''));
+  const clean = (word: string) =>
+    known.has(word) ? word : [...word].filter((char) => known.has(char)).join('');
   model.encode = (words) => encode(words.map(clean).filter((word) => word !== ''));
 }
 
@@ -92,9 +112,17 @@ const contentOf = (token: z.infer<typeof named>): string | undefined =>
   typeof token === 'string' ? token : token?.content;
 
 /** Token texts as plain strings; a WordLevel model looks for its <unk> here, not in itself. */
-function libraryConfig({ model }: z.infer<typeof tokenizerSchema>, config: Partial<z.infer<typeof configSchema>>): object {
+function libraryConfig(
+  { model }: z.infer<typeof tokenizerSchema>,
+  config: Partial<z.infer<typeof configSchema>>,
+): object {
   const { bos_token: bos, eos_token: eos, unk_token: unk } = config;
-  return { ...config, bos_token: contentOf(bos), eos_token: contentOf(eos), unk_token: model.unk_token ?? contentOf(unk) };
+  return {
+    ...config,
+    bos_token: contentOf(bos),
+    eos_token: contentOf(eos),
+    unk_token: model.unk_token ?? contentOf(unk),
+  };
 }
 
 /** `ids`: from generation_config.json or config.json; where they are silent, tokenizer_config.json's tokens count. */
@@ -103,7 +131,8 @@ export function tokenizerOf(
   ids: { readonly bosId: number | undefined; readonly eosIds: readonly number[] },
 ): Tokenizer {
   const json = parse(tokenizerSchema, 'tokenizer.json', files.json);
-  const config: Partial<z.infer<typeof configSchema>> = files.config === null ? {} : parse(configSchema, 'tokenizer_config.json', files.config);
+  const config: Partial<z.infer<typeof configSchema>> =
+    files.config === null ? {} : parse(configSchema, 'tokenizer_config.json', files.config);
   const inner = build(json, libraryConfig(json, config));
   const idOf = (token: string | undefined) => (token === undefined ? undefined : inner.token_to_id(token));
   const bosId = ids.bosId ?? idOf(contentOf(config.bos_token));
@@ -126,7 +155,9 @@ export function tokenizerOf(
     decode: (wanted) => {
       // An id beyond the vocabulary (a padded embedding) has no text, as in Python.
       const known = wanted.filter((id) => inner.id_to_token(id) !== undefined);
-      return known.length === 0 ? '' : inner.decode(known, { skip_special_tokens: false, clean_up_tokenization_spaces: false });
+      return known.length === 0
+        ? ''
+        : inner.decode(known, { skip_special_tokens: false, clean_up_tokenization_spaces: false });
     },
     tokenId: (token) => inner.token_to_id(token),
   };

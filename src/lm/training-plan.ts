@@ -32,12 +32,16 @@ export interface PlannedStep {
 const derive = (key: RngKey, purpose: string, ...ids: readonly (string | number)[]): RngKey =>
   keyOf(key[0], purpose, key[1], ...ids);
 
-export const stepsOf = (rows: number, { epochs, batchSize }: Pick<OptimizerConfig, 'epochs' | 'batchSize'>): number =>
-  epochs * Math.ceil(rows / batchSize);
+export const stepsOf = (
+  rows: number,
+  { epochs, batchSize }: Pick<OptimizerConfig, 'epochs' | 'batchSize'>,
+): number => epochs * Math.ceil(rows / batchSize);
 
 /** The sequences of each row: one, or chosen and rejected. */
 export const sequencesOf = (data: TrainData): readonly (readonly TargetRow[])[] =>
-  data.objective === 'sft' ? data.rows.map((row) => [row]) : data.rows.map((row) => [row.chosen, row.rejected]);
+  data.objective === 'sft'
+    ? data.rows.map((row) => [row])
+    : data.rows.map((row) => [row.chosen, row.rejected]);
 
 export const targetsOf = (row: TargetRow): number => row.ids.length - row.targetStart;
 
@@ -55,7 +59,11 @@ function checkSpec({ data, optimizer }: TrainSpec, sequences: readonly (readonly
   });
   for (const field of ['epochs', 'batchSize', 'microBatchSize'] as const) {
     if (!Number.isInteger(optimizer[field]) || optimizer[field] < 1)
-      throw new SoliloquyError('config.invalid', `optimizer.${field} is ${optimizer[field]}, not a whole number from 1`, { field });
+      throw new SoliloquyError(
+        'config.invalid',
+        `optimizer.${field} is ${optimizer[field]}, not a whole number from 1`,
+        { field },
+      );
   }
 }
 
@@ -63,7 +71,11 @@ function checkSpec({ data, optimizer }: TrainSpec, sequences: readonly (readonly
 function scheduleStepsOf({ scheduleSteps }: TrainSpec, steps: number): number {
   if (scheduleSteps === undefined) return steps;
   if (Number.isInteger(scheduleSteps) && scheduleSteps >= steps) return scheduleSteps;
-  throw new SoliloquyError('config.invalid', `scheduleSteps is ${scheduleSteps}, not a whole number from ${steps}`, { field: 'scheduleSteps' });
+  throw new SoliloquyError(
+    'config.invalid',
+    `scheduleSteps is ${scheduleSteps}, not a whole number from ${steps}`,
+    { field: 'scheduleSteps' },
+  );
 }
 
 /** All steps in order. */
@@ -75,9 +87,17 @@ export function planOf(spec: TrainSpec): readonly PlannedStep[] {
   const indices = sequences.map((_, index) => index);
   const plan: PlannedStep[] = [];
   for (let epoch = 0; epoch < epochs; epoch++) {
-    const order = spec.order === 'given' ? indices : rngOf(derive(spec.key, 'train.order', epoch)).shuffle(indices);
+    const order =
+      spec.order === 'given' ? indices : rngOf(derive(spec.key, 'train.order', epoch)).shuffle(indices);
     for (let at = 0; at < order.length; at += batchSize) {
-      plan.push(plannedStep(spec, sequences, { step: plan.length, steps, epoch, batch: order.slice(at, at + batchSize) }));
+      plan.push(
+        plannedStep(spec, sequences, {
+          step: plan.length,
+          steps,
+          epoch,
+          batch: order.slice(at, at + batchSize),
+        }),
+      );
     }
   }
   return plan;
@@ -86,7 +106,12 @@ export function planOf(spec: TrainSpec): readonly PlannedStep[] {
 function plannedStep(
   { data, key, optimizer }: TrainSpec,
   sequences: readonly (readonly TargetRow[])[],
-  at: { readonly step: number; readonly steps: number; readonly epoch: number; readonly batch: readonly number[] },
+  at: {
+    readonly step: number;
+    readonly steps: number;
+    readonly epoch: number;
+    readonly batch: readonly number[];
+  },
 ): PlannedStep {
   const { step, epoch, batch } = at;
   const targets = batch.flatMap((row) => sequences[row]!).reduce((sum, row) => sum + targetsOf(row), 0);

@@ -6,7 +6,8 @@ import { type Architecture, parametersOf, sizeOf } from './architecture.js';
 import type { Weights } from './engine.js';
 
 /** Float32 zeros that all threads see. */
-export const sharedFloats = (length: number): Float32Array => new Float32Array(new SharedArrayBuffer(length * 4));
+export const sharedFloats = (length: number): Float32Array =>
+  new Float32Array(new SharedArrayBuffer(length * 4));
 
 export const emptyWeights = (architecture: Architecture): Weights => ({
   architecture,

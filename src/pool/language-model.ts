@@ -38,10 +38,12 @@ export interface SharedModel extends LanguageModel {
 
 function checkIds(versions: Versions, version: VersionId, sequences: readonly (readonly number[])[]): void {
   const { vocabSize, maxPositions } = versions.ref(version).architecture;
-  const refuse = (row: number, what: string) => new SoliloquyError('data.invalid', `sequence ${row} for ${version} ${what}`, { version, row });
+  const refuse = (row: number, what: string) =>
+    new SoliloquyError('data.invalid', `sequence ${row} for ${version} ${what}`, { version, row });
   sequences.forEach((ids, row) => {
     if (ids.length === 0) throw refuse(row, 'has no token');
-    if (ids.length > maxPositions) throw refuse(row, `has ${ids.length} tokens; the model takes ${maxPositions}`);
+    if (ids.length > maxPositions)
+      throw refuse(row, `has ${ids.length} tokens; the model takes ${maxPositions}`);
     const odd = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize);
     if (odd !== undefined) throw refuse(row, `holds token ${odd}; the vocabulary has ${vocabSize}`);
   });
@@ -55,7 +57,9 @@ function capped(rows: readonly SampleRow[], maxPositions: number): SampleRow[] {
   });
 }
 
-async function startedRunner(options: LanguageModelOptions): Promise<{ runner: Runner; backend: Exclude<BackendChoice, 'auto'> }> {
+async function startedRunner(
+  options: LanguageModelOptions,
+): Promise<{ runner: Runner; backend: Exclude<BackendChoice, 'auto'> }> {
   const { workers, backend, onWorkerCrash = () => undefined, faults = [] } = options;
   if (!Number.isInteger(workers) || workers < 1)
     throw new SoliloquyError('config.invalid', `${workers} is not a number of workers`, { workers });
@@ -80,7 +84,11 @@ export async function createLanguageModel(options: LanguageModelOptions): Promis
     const chunks = scoreChunksOf(sequences);
     await Promise.all(
       chunks.map(async (places) => {
-        const rows = await runner.run(backend, { kind: 'score', model, sequences: places.map((place) => sequences[place]!) });
+        const rows = await runner.run(backend, {
+          kind: 'score',
+          model,
+          sequences: places.map((place) => sequences[place]!),
+        });
         places.forEach((place, i) => {
           out[place] = rows[i]!;
         });
@@ -90,16 +98,32 @@ export async function createLanguageModel(options: LanguageModelOptions): Promis
   };
   const sample: LanguageModel['sample'] = async (version, rows) => {
     const model = versions.ref(version);
-    checkIds(versions, version, rows.map((row) => row.promptIds));
+    checkIds(
+      versions,
+      version,
+      rows.map((row) => row.promptIds),
+    );
     if (rows.length === 0) return [];
-    return runner.run(backend, { kind: 'sample', model, rows: capped(rows, model.architecture.maxPositions) });
+    return runner.run(backend, {
+      kind: 'sample',
+      model,
+      rows: capped(rows, model.architecture.maxPositions),
+    });
   };
   const train: LanguageModel['train'] = async (spec, onStep = () => undefined) => {
     const from = versions.ref(spec.from);
     if (versions.has(spec.to))
-      throw new SoliloquyError('protocol.violation', `version ${spec.to} exists and is immutable`, { version: spec.to });
+      throw new SoliloquyError('protocol.violation', `version ${spec.to} exists and is immutable`, {
+        version: spec.to,
+      });
     const { data } = spec;
-    checkIds(versions, spec.from, data.objective === 'sft' ? data.rows.map((r) => r.ids) : data.rows.flatMap((r) => [r.chosen.ids, r.rejected.ids]));
+    checkIds(
+      versions,
+      spec.from,
+      data.objective === 'sft'
+        ? data.rows.map((r) => r.ids)
+        : data.rows.flatMap((r) => [r.chosen.ids, r.rejected.ids]),
+    );
     const checkpoint = versions.checkpoint(spec.from);
     const ports = {
       name: `training ${trainings++} of ${spec.to}`,
@@ -108,11 +132,31 @@ export async function createLanguageModel(options: LanguageModelOptions): Promis
       retire: runner.retire,
     };
     const { outcome, weights } = await trainVersion(spec, from, ports, onStep);
-    versions.register(spec.to, { ...checkpoint, weights: { architecture: from.architecture, data: new Float32Array(weights) } });
+    versions.register(spec.to, {
+      ...checkpoint,
+      weights: { architecture: from.architecture, data: new Float32Array(weights) },
+    });
     return outcome;
   };
   const contextLength = (version: VersionId) => versions.ref(version).architecture.maxPositions;
   const { register, has, checkpoint, tokenizer, release, names } = versions;
   const { held, threadIds, kill, close } = runner;
-  return { backend, workers: options.workers, contextLength, sample, score, train, register, has, checkpoint, tokenizer, release, versions: names, held, threadIds, kill, close };
+  return {
+    backend,
+    workers: options.workers,
+    contextLength,
+    sample,
+    score,
+    train,
+    register,
+    has,
+    checkpoint,
+    tokenizer,
+    release,
+    versions: names,
+    held,
+    threadIds,
+    kill,
+    close,
+  };
 }

@@ -26,7 +26,9 @@ export function createLoadedModels(engine: Engine, capacity: number = CAPACITY):
     get({ key, architecture, data }) {
       const known = loaded.get(key);
       if (known) loaded.delete(key);
-      else for (const oldest of [...loaded.keys()].slice(0, Math.max(0, loaded.size - capacity + 1))) drop(oldest);
+      else
+        for (const oldest of [...loaded.keys()].slice(0, Math.max(0, loaded.size - capacity + 1)))
+          drop(oldest);
       const model = known ?? engine.load({ architecture, data: new Float32Array(data) });
       loaded.set(key, model);
       return model;

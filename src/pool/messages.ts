@@ -42,17 +42,28 @@ const architecture: z.ZodType<Architecture> = z.strictObject({
 /** Weights in shared memory under a key that never stands for other weights. */
 const modelRef = z
   .strictObject({ key: z.string(), architecture, data: block })
-  .refine((model) => model.data.byteLength === 4 * sizeOf(model.architecture), 'the block does not fit the architecture');
+  .refine(
+    (model) => model.data.byteLength === 4 * sizeOf(model.architecture),
+    'the block does not fit the architecture',
+  );
 export type ModelRef = z.infer<typeof modelRef>;
 
 const sampleRow: z.ZodType<SampleRow> = z.strictObject({
   promptIds: someIds,
   key: rngKey,
-  sampling: z.strictObject({ temperature: z.number().nonnegative(), topP: z.number().positive().max(1), maxNewTokens: count }),
+  sampling: z.strictObject({
+    temperature: z.number().nonnegative(),
+    topP: z.number().positive().max(1),
+    maxNewTokens: count,
+  }),
   stopIds: ids,
 });
 const sequenceRow = z.strictObject({ ids, targetStart: count.min(1) });
-const gradientBase = { scale: z.number().positive(), dropout: z.number().min(0).lt(1), keys: z.array(rngKey) };
+const gradientBase = {
+  scale: z.number().positive(),
+  dropout: z.number().min(0).lt(1),
+  keys: z.array(rngKey),
+};
 const gradientTask: z.ZodType<GradientTask> = z.discriminatedUnion('objective', [
   z.strictObject({ ...gradientBase, objective: z.literal('sft'), rows: z.array(sequenceRow).min(1) }),
   z.strictObject({
@@ -60,7 +71,14 @@ const gradientTask: z.ZodType<GradientTask> = z.discriminatedUnion('objective', 
     objective: z.literal('dpo'),
     beta: z.number().positive(),
     pairs: z
-      .array(z.strictObject({ chosen: sequenceRow, rejected: sequenceRow, referenceChosen: z.number(), referenceRejected: z.number() }))
+      .array(
+        z.strictObject({
+          chosen: sequenceRow,
+          rejected: sequenceRow,
+          referenceChosen: z.number(),
+          referenceRejected: z.number(),
+        }),
+      )
       .min(1),
   }),
 ]);
@@ -139,7 +157,11 @@ export const replySchema = z.discriminatedUnion('ok', [
   z.object({ ok: z.literal(true), value: z.unknown(), held: heldSchema }),
   z.object({
     ok: z.literal(false),
-    error: z.object({ code: z.string().nullable(), message: z.string(), fields: z.record(z.string(), z.unknown()) }),
+    error: z.object({
+      code: z.string().nullable(),
+      message: z.string(),
+      fields: z.record(z.string(), z.unknown()),
+    }),
     held: heldSchema,
   }),
 ]);

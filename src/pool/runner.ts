@@ -7,7 +7,17 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
 import { type ErrorCode, reasonOf, SoliloquyError } from '../protocol/errors.js';
-import { type Answers, answerSchemas, type BackendChoice, type Envelope, type Fault, type Held, replySchema, type Task, type TaskKind } from './messages.js';
+import {
+  type Answers,
+  answerSchemas,
+  type BackendChoice,
+  type Envelope,
+  type Fault,
+  type Held,
+  replySchema,
+  type Task,
+  type TaskKind,
+} from './messages.js';
 
 /** How often one task may outlive its thread. */
 const RETRIES = 3;
@@ -51,14 +61,22 @@ export interface Runner {
 
 /** Workers run built JavaScript: beside this file, or in `dist/` when this file is TypeScript (under vitest). */
 export function workerFile(here: string = import.meta.url): string {
-  const file = fileURLToPath(new URL(here.endsWith('.ts') ? '../../dist/src/pool/worker.js' : './worker.js', here));
+  const file = fileURLToPath(
+    new URL(here.endsWith('.ts') ? '../../dist/src/pool/worker.js' : './worker.js', here),
+  );
   if (existsSync(file)) return file;
-  throw new SoliloquyError('worker.failed', `${file} does not exist`, { file, fix: 'Build first: npm run build' });
+  throw new SoliloquyError('worker.failed', `${file} does not exist`, {
+    file,
+    fix: 'Build first: npm run build',
+  });
 }
 
 const closedError = () => new SoliloquyError('worker.failed', 'the model was closed', { closed: true });
 
-function errorOf({ code, message, fields }: { code: string | null; message: string; fields: Record<string, unknown> }, task: TaskKind): SoliloquyError {
+function errorOf(
+  { code, message, fields }: { code: string | null; message: string; fields: Record<string, unknown> },
+  task: TaskKind,
+): SoliloquyError {
   if (code === null) return new SoliloquyError('model.failed', `${task}: ${message}`, { task, ...fields });
   // The code crossed a thread as text; only our own errors carry one.
   return new SoliloquyError(code as ErrorCode, message, fields);
@@ -118,7 +136,12 @@ export function createRunner({ workers, onWorkerCrash, faults }: RunnerOptions):
         const retried = n <= RETRIES && pool.threads.length > 0;
         onWorkerCrash({ task: task.kind, attempt: n, reason, retried });
         if (!retried)
-          throw new SoliloquyError('worker.failed', `${task.kind}: its worker died ${n} times, last: ${reason}`, { task: task.kind, attempts: n }, { cause: error });
+          throw new SoliloquyError(
+            'worker.failed',
+            `${task.kind}: its worker died ${n} times, last: ${reason}`,
+            { task: task.kind, attempts: n },
+            { cause: error },
+          );
       }
     }
   };
@@ -127,7 +150,13 @@ export function createRunner({ workers, onWorkerCrash, faults }: RunnerOptions):
       hold(1);
       try {
         const answer = answerSchemas[task.kind].safeParse(await runWithRetries(backend, task));
-        if (!answer.success) throw new SoliloquyError('model.failed', `${task.kind}: the answer is none`, { task: task.kind }, { cause: answer.error });
+        if (!answer.success)
+          throw new SoliloquyError(
+            'model.failed',
+            `${task.kind}: the answer is none`,
+            { task: task.kind },
+            { cause: answer.error },
+          );
         return answer.data as Answers[T['kind']];
       } finally {
         hold(-1);

@@ -7,7 +7,9 @@ const MAX_SEQUENCES = 32;
 const MAX_TOKENS = 8192;
 
 /** Chunks of places in `sequences`; together each place once. */
-export function scoreChunksOf(sequences: readonly { readonly length: number }[]): readonly (readonly number[])[] {
+export function scoreChunksOf(
+  sequences: readonly { readonly length: number }[],
+): readonly (readonly number[])[] {
   const places = sequences.map((_, place) => place);
   places.sort((a, b) => sequences[b]!.length - sequences[a]!.length || a - b);
   const chunks: number[][] = [];

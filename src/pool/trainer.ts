@@ -37,7 +37,11 @@ interface Reference {
 }
 
 const newBlock = (floats: number): SharedArrayBuffer => sharedFloats(floats).buffer as SharedArrayBuffer;
-const newBlocks = (floats: number): Blocks => ({ weights: newBlock(floats), mean: newBlock(floats), square: newBlock(floats) });
+const newBlocks = (floats: number): Blocks => ({
+  weights: newBlock(floats),
+  mean: newBlock(floats),
+  square: newBlock(floats),
+});
 
 /** All results; the first failure only after every task has ended, so that none writes into a slot that is used again. */
 async function settled<T>(tasks: readonly Promise<T>[]): Promise<T[]> {
@@ -49,7 +53,10 @@ async function settled<T>(tasks: readonly Promise<T>[]): Promise<T[]> {
 }
 
 /** DPO: summed log-probs of the targets, by row. */
-async function referencesOf({ data }: TrainSpec, score: TrainerPorts['score']): Promise<readonly Reference[]> {
+async function referencesOf(
+  { data }: TrainSpec,
+  score: TrainerPorts['score'],
+): Promise<readonly Reference[]> {
   if (data.objective === 'sft') return [];
   const sequences = sequencesOf(data).flat();
   const scored = await score(sequences.map(({ ids }) => ids));
@@ -57,10 +64,16 @@ async function referencesOf({ data }: TrainSpec, score: TrainerPorts['score']): 
   return data.rows.map((_, i) => ({ chosen: sums[2 * i]!, rejected: sums[2 * i + 1]! }));
 }
 
-function gradientTask(spec: TrainSpec, step: PlannedStep, micro: MicroBatch, references: readonly Reference[]): GradientTask {
+function gradientTask(
+  spec: TrainSpec,
+  step: PlannedStep,
+  micro: MicroBatch,
+  references: readonly Reference[],
+): GradientTask {
   const base = { scale: step.scale, dropout: spec.optimizer.dropout, keys: micro.keys };
   const { data } = spec;
-  if (data.objective === 'sft') return { ...base, objective: 'sft', rows: micro.rows.map((row) => data.rows[row]!) };
+  if (data.objective === 'sft')
+    return { ...base, objective: 'sft', rows: micro.rows.map((row) => data.rows[row]!) };
   const pairs = micro.rows.map((row) => ({
     ...data.rows[row]!,
     referenceChosen: references[row]!.chosen,
@@ -106,25 +119,44 @@ export async function trainVersion(
   }
 }
 
-function told(spec: TrainSpec, step: PlannedStep, steps: number, sums: readonly GradientSums[], gradNorm: number): TrainStep {
+function told(
+  spec: TrainSpec,
+  step: PlannedStep,
+  steps: number,
+  sums: readonly GradientSums[],
+  gradNorm: number,
+): TrainStep {
   const total = (field: keyof GradientSums) => sums.reduce((sum, s) => sum + s[field], 0) / step.scale;
   const said = { step: step.step + 1, steps, learningRate: step.learningRate, loss: total('loss'), gradNorm };
-  return spec.data.objective === 'sft' ? said : { ...said, accuracy: total('positive'), margin: total('margin') };
+  return spec.data.objective === 'sft'
+    ? said
+    : { ...said, accuracy: total('positive'), margin: total('margin') };
 }
 
 /** Slots, running means and two sets of weights that take turns; all freed with it. */
-function createBench(spec: TrainSpec, architecture: Architecture, plan: readonly PlannedStep[], { run }: TrainerPorts) {
+function createBench(
+  spec: TrainSpec,
+  architecture: Architecture,
+  plan: readonly PlannedStep[],
+  { run }: TrainerPorts,
+) {
   const { optimizer } = spec;
   const floats = sizeOf(architecture);
   const shards = [...shardsOf(floats)];
-  const slots = Array.from({ length: Math.max(...plan.map((s) => s.microBatches.length)) }, () => newBlock(floats));
+  const slots = Array.from({ length: Math.max(...plan.map((s) => s.microBatches.length)) }, () =>
+    newBlock(floats),
+  );
   const gradient = newBlock(floats);
   const turns = [newBlocks(floats), newBlocks(floats)] as const;
   return {
     async step(step: PlannedStep, model: ModelRef, tasks: readonly GradientTask[]) {
       const parts = slots.slice(0, tasks.length);
-      const sums = await settled(tasks.map((task, i) => run({ kind: 'gradient', model, task, into: parts[i]! })));
-      const squares = await settled(shards.map((range) => run({ kind: 'reduce', parts, into: gradient, ...range })));
+      const sums = await settled(
+        tasks.map((task, i) => run({ kind: 'gradient', model, task, into: parts[i]! })),
+      );
+      const squares = await settled(
+        shards.map((range) => run({ kind: 'reduce', parts, into: gradient, ...range })),
+      );
       const gradNorm = Math.sqrt(squares.reduce((a, b) => a + b, 0));
       if (!Number.isFinite(gradNorm))
         throw new SoliloquyError('model.failed', `the gradient of step ${step.step + 1} is not finite`, {
@@ -139,7 +171,9 @@ function createBench(spec: TrainSpec, architecture: Architecture, plan: readonly
       const gradientScale = clipScale(gradNorm, optimizer.clipNorm);
       const config = { learningRate, beta1, beta2, epsilon, weightDecay, step: step.step + 1, gradientScale };
       const state = { ...past, weights: model.data };
-      await settled(shards.map((range) => run({ kind: 'update', from: state, gradient, into, config, ...range })));
+      await settled(
+        shards.map((range) => run({ kind: 'update', from: state, gradient, into, config, ...range })),
+      );
       return { sums, gradNorm, weights: into.weights };
     },
   };

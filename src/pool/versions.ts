@@ -45,23 +45,36 @@ export function createVersions(onRelease: (key: string) => void): Versions {
     const found = entries.get(version);
     if (found) return found;
     const known = [...entries.keys()];
-    throw new SoliloquyError('checkpoint.missing', `no model version ${version}; there are: ${known.join(', ') || 'none'}`, { version });
+    throw new SoliloquyError(
+      'checkpoint.missing',
+      `no model version ${version}; there are: ${known.join(', ') || 'none'}`,
+      { version },
+    );
   };
   return {
     register(version, checkpoint) {
-      if (entries.has(version)) throw new SoliloquyError('protocol.violation', `version ${version} exists and is immutable`, { version });
+      if (entries.has(version))
+        throw new SoliloquyError('protocol.violation', `version ${version} exists and is immutable`, {
+          version,
+        });
       const { architecture, data } = checkpoint.weights;
       const block = shared(data);
       const key = `${version}#${registered++}`;
       const weights = { architecture, data: new Float32Array(block) };
-      entries.set(version, { checkpoint: { ...checkpoint, weights }, ref: { key, architecture, data: block } });
+      entries.set(version, {
+        checkpoint: { ...checkpoint, weights },
+        ref: { key, architecture, data: block },
+      });
     },
     has: (version) => entries.has(version),
     checkpoint: (version) => entry(version).checkpoint,
     tokenizer(version) {
       const { checkpoint } = entry(version);
       const { tokenizer: files } = checkpoint;
-      if (!files) throw new SoliloquyError('tokenizer.invalid', `version ${version} has no tokenizer.json`, { version });
+      if (!files)
+        throw new SoliloquyError('tokenizer.invalid', `version ${version} has no tokenizer.json`, {
+          version,
+        });
       const made = tokenizers.get(files) ?? tokenizerOf(files, checkpoint);
       tokenizers.set(files, made);
       return made;

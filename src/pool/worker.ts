@@ -10,7 +10,14 @@ import { weightsHash } from '../lm/weights.js';
 import { isSoliloquyError, reasonOf, SoliloquyError } from '../protocol/errors.js';
 import { createEngine } from './engines.js';
 import { createLoadedModels, type LoadedModels } from './loaded-models.js';
-import { type Answers, type BackendChoice, type Envelope, envelopeSchema, type Reply, type Task } from './messages.js';
+import {
+  type Answers,
+  type BackendChoice,
+  type Envelope,
+  envelopeSchema,
+  type Reply,
+  type Task,
+} from './messages.js';
 
 interface Bench {
   readonly engine: Engine;
@@ -33,7 +40,11 @@ function benchOf(backend: BackendChoice): Promise<Bench> {
 }
 
 const floats = (block: SharedArrayBuffer): Float32Array => new Float32Array(block);
-const stateOf = (blocks: { weights: SharedArrayBuffer; mean: SharedArrayBuffer; square: SharedArrayBuffer }) => ({
+const stateOf = (blocks: {
+  weights: SharedArrayBuffer;
+  mean: SharedArrayBuffer;
+  square: SharedArrayBuffer;
+}) => ({
   weights: floats(blocks.weights),
   mean: floats(blocks.mean),
   square: floats(blocks.square),
@@ -70,19 +81,30 @@ async function die(how: NonNullable<Envelope['fault']>): Promise<never> {
   return new Promise(() => undefined);
 }
 
-const jsonSafe = (fields: object): Record<string, unknown> => JSON.parse(JSON.stringify(fields)) as Record<string, unknown>;
+const jsonSafe = (fields: object): Record<string, unknown> =>
+  JSON.parse(JSON.stringify(fields)) as Record<string, unknown>;
 
 function failure(error: unknown): { code: string | null; message: string; fields: Record<string, unknown> } {
-  if (isSoliloquyError(error)) return { code: error.code, message: error.message, fields: jsonSafe(error.fields) };
-  return { code: null, message: reasonOf(error), fields: error instanceof Error ? { stack: error.stack ?? '' } : {} };
+  if (isSoliloquyError(error))
+    return { code: error.code, message: error.message, fields: jsonSafe(error.fields) };
+  return {
+    code: null,
+    message: reasonOf(error),
+    fields: error instanceof Error ? { stack: error.stack ?? '' } : {},
+  };
 }
 
 export default async function work(message: unknown): Promise<Reply> {
   let bench: Bench | undefined;
-  const held = () => ({ thread: threadId, models: bench?.models.keys() ?? [], tensors: bench?.engine.liveTensors() ?? 0 });
+  const held = () => ({
+    thread: threadId,
+    models: bench?.models.keys() ?? [],
+    tensors: bench?.engine.liveTensors() ?? 0,
+  });
   try {
     const parsed = envelopeSchema.safeParse(message);
-    if (!parsed.success) throw new SoliloquyError('protocol.violation', `task refused: ${z.prettifyError(parsed.error)}`);
+    if (!parsed.success)
+      throw new SoliloquyError('protocol.violation', `task refused: ${z.prettifyError(parsed.error)}`);
     const { backend, retired, fault, task } = parsed.data;
     bench = await benchOf(backend);
     bench.models.drop(retired);

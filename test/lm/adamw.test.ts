@@ -5,7 +5,9 @@ import { adamW, clipScale, type OptimizerState, reduceGradients } from '../../sr
 import type { OptimizerConfig } from '../../src/protocol/lm.js';
 
 /** torch.optim.AdamW and clip_grad_norm_ said so: fixtures/adamw/make.py. */
-const golden = JSON.parse(readFileSync(new URL('../fixtures/adamw/golden.json', import.meta.url), 'utf8')) as {
+const golden = JSON.parse(
+  readFileSync(new URL('../fixtures/adamw/golden.json', import.meta.url), 'utf8'),
+) as {
   config: Pick<OptimizerConfig, 'learningRate' | 'beta1' | 'beta2' | 'epsilon' | 'weightDecay' | 'clipNorm'>;
   steps: { gradNorm: number; weights: number[] }[];
 };
@@ -26,11 +28,20 @@ describe('AdamW', () => {
     let state: OptimizerState = { ...empty(), weights: numbers(0, 0.5) };
     golden.steps.forEach((said, step) => {
       const gradient = new Float32Array(SIZE);
-      const norm = Math.sqrt(reduceGradients([numbers(step + 1, step % 2 === 0 ? 2 : 0.05)], gradient, 0, SIZE));
+      const norm = Math.sqrt(
+        reduceGradients([numbers(step + 1, step % 2 === 0 ? 2 : 0.05)], gradient, 0, SIZE),
+      );
       expect(norm).toBeCloseTo(said.gradNorm, 5);
       const next = empty();
       const learningRate = hyper.learningRate * (1 - step / (2 * golden.steps.length));
-      adamW(state, gradient, next, { ...hyper, learningRate, step: step + 1, gradientScale: clipScale(norm, clipNorm) }, 0, SIZE);
+      adamW(
+        state,
+        gradient,
+        next,
+        { ...hyper, learningRate, step: step + 1, gradientScale: clipScale(norm, clipNorm) },
+        0,
+        SIZE,
+      );
       state = next;
       const worst = Math.max(...said.weights.map((w, i) => Math.abs(w - state.weights[i]!)));
       expect(worst).toBeLessThan(2e-7);
@@ -38,7 +49,11 @@ describe('AdamW', () => {
   });
 
   it('any cut into shards gives the same bits, and what is read is not written', () => {
-    const from: OptimizerState = { weights: numbers(1, 1), mean: numbers(2, 0.1), square: numbers(3, 0.1).map(Math.abs) };
+    const from: OptimizerState = {
+      weights: numbers(1, 1),
+      mean: numbers(2, 0.1),
+      square: numbers(3, 0.1).map(Math.abs),
+    };
     const before = structuredClone(from);
     const config = { ...hyper, step: 4, gradientScale: 0.5 };
     const whole = empty();
@@ -60,7 +75,9 @@ describe('gradients of micro-batches', () => {
     const parts = [numbers(1, 1e4), numbers(2, 1e-3), numbers(3, -1e4)];
     const whole = new Float32Array(SIZE);
     reduceGradients(parts, whole, 0, SIZE);
-    const expected = Float32Array.from(parts[0]!, (x, i) => Math.fround(Math.fround(x + parts[1]![i]!) + parts[2]![i]!));
+    const expected = Float32Array.from(parts[0]!, (x, i) =>
+      Math.fround(Math.fround(x + parts[1]![i]!) + parts[2]![i]!),
+    );
     expect(whole).toEqual(expected);
     const halves = new Float32Array(SIZE);
     const squares = reduceGradients(parts, halves, 7, SIZE) + reduceGradients(parts, halves, 0, 7);

@@ -12,7 +12,17 @@ import { emptyWeights, weightsHash } from '../../src/lm/weights.js';
 import { isSoliloquyError } from '../../src/protocol/errors.js';
 
 const fixture = (name: string) => fileURLToPath(new URL(`../fixtures/llama/${name}`, import.meta.url));
-const NAMES = ['gqa-untied', 'tied-old-spelling', 'biases', 'wide-heads', 'rope-llama3-old', 'rope-linear-new', 'f16', 'bf16', 'sharded'];
+const NAMES = [
+  'gqa-untied',
+  'tied-old-spelling',
+  'biases',
+  'wide-heads',
+  'rope-llama3-old',
+  'rope-linear-new',
+  'f16',
+  'bf16',
+  'sharded',
+];
 
 let root = '';
 let count = 0;
@@ -45,7 +55,9 @@ describe('reading a checkpoint', () => {
     const { weights } = await readCheckpoint(fixture(name));
     expect(weights.data.buffer).toBeInstanceOf(SharedArrayBuffer);
     const files = (await readdir(fixture(name))).filter((file) => file.endsWith('.safetensors'));
-    const tensors = (await Promise.all(files.map((file) => readSafetensors(join(fixture(name), file))))).flat();
+    const tensors = (
+      await Promise.all(files.map((file) => readSafetensors(join(fixture(name), file))))
+    ).flat();
     const parameters = parametersOf(weights.architecture);
     expect(tensors.map((t) => t.name).sort()).toEqual(parameters.map((p) => p.name).sort());
     for (const { name: of, data } of tensors) {
@@ -61,25 +73,39 @@ describe('reading a checkpoint', () => {
   it('a missing tensor is named', async () => {
     const dir = await fresh('f16');
     await rewrite(dir, (tensors) => tensors.filter((t) => t.name !== 'model.norm.weight'));
-    expect(await rejection(dir)).toMatchObject({ code: 'checkpoint.invalid', fields: { tensor: 'model.norm.weight' } });
+    expect(await rejection(dir)).toMatchObject({
+      code: 'checkpoint.invalid',
+      fields: { tensor: 'model.norm.weight' },
+    });
   });
 
   it('an unknown tensor is named', async () => {
     const dir = await fresh('f16');
-    await rewrite(dir, (tensors) => [...tensors, { name: 'model.extra', shape: [1], data: Float32Array.of(1) }]);
-    expect(await rejection(dir)).toMatchObject({ code: 'checkpoint.invalid', fields: { tensor: 'model.extra' } });
+    await rewrite(dir, (tensors) => [
+      ...tensors,
+      { name: 'model.extra', shape: [1], data: Float32Array.of(1) },
+    ]);
+    expect(await rejection(dir)).toMatchObject({
+      code: 'checkpoint.invalid',
+      fields: { tensor: 'model.extra' },
+    });
   });
 
   it('a bias that the config denies is an unknown tensor, not skipped', async () => {
     const dir = await fresh('biases');
     await edit(join(dir, 'config.json'), (config) => Object.assign(config, { mlp_bias: false }));
-    expect(await rejection(dir)).toMatchObject({ code: 'checkpoint.invalid', fields: { tensor: expect.stringContaining('mlp') } });
+    expect(await rejection(dir)).toMatchObject({
+      code: 'checkpoint.invalid',
+      fields: { tensor: expect.stringContaining('mlp') },
+    });
   });
 
   it('a transposed tensor is named', async () => {
     const dir = await fresh('f16');
     const name = 'model.layers.0.mlp.up_proj.weight';
-    await rewrite(dir, (tensors) => tensors.map((t) => (t.name === name ? { ...t, shape: t.shape.toReversed() } : t)));
+    await rewrite(dir, (tensors) =>
+      tensors.map((t) => (t.name === name ? { ...t, shape: t.shape.toReversed() } : t)),
+    );
     expect(await rejection(dir)).toMatchObject({ code: 'checkpoint.invalid', fields: { tensor: name } });
   });
 
@@ -92,9 +118,14 @@ describe('reading a checkpoint', () => {
       return [...rest, { name: 'lm_head.weight', shape: [64, 16], data }];
     };
     await rewrite(dir, withHead(0));
-    expect(weightsHash((await readCheckpoint(dir)).weights)).toBe(weightsHash((await readCheckpoint(fixture('tied-old-spelling'))).weights));
+    expect(weightsHash((await readCheckpoint(dir)).weights)).toBe(
+      weightsHash((await readCheckpoint(fixture('tied-old-spelling'))).weights),
+    );
     await rewrite(dir, withHead(1));
-    expect(await rejection(dir)).toMatchObject({ code: 'checkpoint.invalid', fields: { tensor: 'lm_head.weight' } });
+    expect(await rejection(dir)).toMatchObject({
+      code: 'checkpoint.invalid',
+      fields: { tensor: 'lm_head.weight' },
+    });
   });
 
   it('rotary buffers of old exports carry no parameter and are passed over', async () => {
@@ -104,13 +135,16 @@ describe('reading a checkpoint', () => {
     expect((await readCheckpoint(dir)).weights.data.length).toBeGreaterThan(0);
   });
 
-  it.each(['../f16/model.safetensors', '/etc/passwd', 'a\\b.safetensors', 'sub/x.safetensors', '..'])('an index that names %s is refused', async (shard) => {
-    const dir = await fresh('sharded');
-    await edit(join(dir, 'model.safetensors.index.json'), (index) => {
-      (index.weight_map as Record<string, string>)['model.norm.weight'] = shard;
-    });
-    expect(await rejection(dir)).toMatchObject({ code: 'checkpoint.invalid', fields: { shard } });
-  });
+  it.each(['../f16/model.safetensors', '/etc/passwd', 'a\\b.safetensors', 'sub/x.safetensors', '..'])(
+    'an index that names %s is refused',
+    async (shard) => {
+      const dir = await fresh('sharded');
+      await edit(join(dir, 'model.safetensors.index.json'), (index) => {
+        (index.weight_map as Record<string, string>)['model.norm.weight'] = shard;
+      });
+      expect(await rejection(dir)).toMatchObject({ code: 'checkpoint.invalid', fields: { shard } });
+    },
+  );
 
   it('a shard that is not there, and a tensor that stands in two shards, are errors', async () => {
     const gone = await fresh('sharded');
@@ -121,7 +155,10 @@ describe('reading a checkpoint', () => {
     await edit(join(twice, 'model.safetensors.index.json'), (index) => {
       (index.weight_map as Record<string, string>).again = 'extra.safetensors';
     });
-    expect(await rejection(twice)).toMatchObject({ code: 'checkpoint.invalid', fields: { tensor: expect.any(String) } });
+    expect(await rejection(twice)).toMatchObject({
+      code: 'checkpoint.invalid',
+      fields: { tensor: expect.any(String) },
+    });
   });
 
   it('a folder that is no model is missing, not empty', async () => {
@@ -135,7 +172,12 @@ describe('reading a checkpoint', () => {
     const name = 'bf16';
     const hash = weightsHash((await readCheckpoint(fixture(name))).weights);
     const dir = await fresh(name);
-    const flips = fc.record({ file: fc.constantFrom('config.json', 'model.safetensors'), at: fc.nat(1800), byte: fc.nat(255), cut: fc.boolean() });
+    const flips = fc.record({
+      file: fc.constantFrom('config.json', 'model.safetensors'),
+      at: fc.nat(1800),
+      byte: fc.nat(255),
+      cut: fc.boolean(),
+    });
     await fc.assert(
       fc.asyncProperty(flips, async ({ file, at, byte, cut }) => {
         const whole = await readFile(join(fixture(name), file));
@@ -163,7 +205,11 @@ describe('writing a checkpoint', () => {
     expect(again.weights.architecture).toEqual(checkpoint.weights.architecture);
     expect(weightsHash(again.weights)).toBe(weightsHash(checkpoint.weights));
     expect(again.eosIds).toEqual(checkpoint.eosIds);
-    expect((await readdir(dir)).sort()).toEqual(['config.json', 'generation_config.json', 'model.safetensors']);
+    expect((await readdir(dir)).sort()).toEqual([
+      'config.json',
+      'generation_config.json',
+      'model.safetensors',
+    ]);
   });
 
   it('tokenizer files are written as they were read', async () => {
@@ -176,7 +222,14 @@ describe('writing a checkpoint', () => {
   it('a model that was made here needs no config to start from', async () => {
     const { architecture } = (await readCheckpoint(fixture('rope-llama3-old'))).weights;
     const dir = await fresh();
-    await writeCheckpoint(dir, { weights: emptyWeights(architecture), tokenizer: null, bosId: 1, eosIds: [2, 3], config: null, generationConfig: null });
+    await writeCheckpoint(dir, {
+      weights: emptyWeights(architecture),
+      tokenizer: null,
+      bosId: 1,
+      eosIds: [2, 3],
+      config: null,
+      generationConfig: null,
+    });
     const again = await readCheckpoint(dir);
     expect(again.weights.architecture).toEqual(architecture);
     expect(again).toMatchObject({ bosId: 1, eosIds: [2, 3] });
@@ -186,11 +239,20 @@ describe('writing a checkpoint', () => {
     const checkpoint = await readCheckpoint(fixture('f16'));
     const dir = await fresh();
     await mkdir(join(dir, 'model.safetensors'), { recursive: true });
-    await expect(writeCheckpoint(dir, checkpoint)).rejects.toMatchObject({ code: 'log.write', fields: { file: join(dir, 'model.safetensors') } });
-    expect((await readdir(dir)).sort()).toEqual(['config.json', 'generation_config.json', 'model.safetensors']);
+    await expect(writeCheckpoint(dir, checkpoint)).rejects.toMatchObject({
+      code: 'log.write',
+      fields: { file: join(dir, 'model.safetensors') },
+    });
+    expect((await readdir(dir)).sort()).toEqual([
+      'config.json',
+      'generation_config.json',
+      'model.safetensors',
+    ]);
     const file = join(root, 'a-file');
     await writeFile(file, '');
-    await expect(writeCheckpoint(join(file, 'model'), checkpoint)).rejects.toMatchObject({ code: 'log.write' });
+    await expect(writeCheckpoint(join(file, 'model'), checkpoint)).rejects.toMatchObject({
+      code: 'log.write',
+    });
   });
 
   // Every write to /dev/full fails with ENOSPC: a full disk without one.

@@ -38,7 +38,13 @@ describe('llama config', () => {
     const old = of({ rope_theta: 5000, rope_scaling: { rope_type: 'llama3', ...llama3 } });
     expect(of({ rope_parameters: { rope_theta: 5000, rope_type: 'llama3', ...llama3 } })).toEqual(old);
     expect(old.ropeTheta).toBe(5000);
-    expect(old.ropeScaling).toEqual({ kind: 'llama3', factor: 8, lowFreqFactor: 1, highFreqFactor: 4, originalMaxPositions: 64 });
+    expect(old.ropeScaling).toEqual({
+      kind: 'llama3',
+      factor: 8,
+      lowFreqFactor: 1,
+      highFreqFactor: 4,
+      originalMaxPositions: 64,
+    });
     const linear = of({ rope_theta: 7, rope_scaling: { type: 'linear', factor: 4 } });
     expect(of({ rope_parameters: { rope_theta: 7, rope_type: 'linear', factor: 4 } })).toEqual(linear);
     expect(linear.ropeScaling).toEqual({ kind: 'linear', factor: 4 });
@@ -46,14 +52,22 @@ describe('llama config', () => {
 
   it('without its own field, the length before scaling is max_position_embeddings', () => {
     const { original_max_position_embeddings: _, ...rest } = llama3;
-    expect(of({ rope_scaling: { rope_type: 'llama3', ...rest } }).ropeScaling).toMatchObject({ originalMaxPositions: 128 });
+    expect(of({ rope_scaling: { rope_type: 'llama3', ...rest } }).ropeScaling).toMatchObject({
+      originalMaxPositions: 128,
+    });
   });
 
   it('a config that is written means what was meant', () => {
     for (const more of [
       {},
       { rope_theta: 5000, rope_scaling: { rope_type: 'llama3', ...llama3 }, num_key_value_heads: 2 },
-      { rope_scaling: { type: 'linear', factor: 2 }, attention_bias: true, mlp_bias: true, tie_word_embeddings: true, head_dim: 16 },
+      {
+        rope_scaling: { type: 'linear', factor: 2 },
+        attention_bias: true,
+        mlp_bias: true,
+        tie_word_embeddings: true,
+        head_dim: 16,
+      },
     ]) {
       const architecture = of(more);
       expect(architectureOf('again', configOf(architecture))).toEqual(architecture);
@@ -87,7 +101,10 @@ describe('llama config', () => {
   });
 
   it('generation_config.json decides on the ends of a text, config.json where it is silent', () => {
-    expect(tokenIdsOf('f', { eos_token_id: [2, 7] }, { bos_token_id: 1, eos_token_id: 5 })).toEqual({ bosId: 1, eosIds: [2, 7] });
+    expect(tokenIdsOf('f', { eos_token_id: [2, 7] }, { bos_token_id: 1, eos_token_id: 5 })).toEqual({
+      bosId: 1,
+      eosIds: [2, 7],
+    });
     expect(tokenIdsOf('f', null, { eos_token_id: 5 })).toEqual({ bosId: undefined, eosIds: [5] });
     expect(tokenIdsOf('f', null, {})).toEqual({ bosId: undefined, eosIds: [] });
   });

@@ -3,7 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type NamedTensor, openSafetensors, readSafetensors, writeSafetensors } from '../../src/lm/safetensors.js';
+import {
+  type NamedTensor,
+  openSafetensors,
+  readSafetensors,
+  writeSafetensors,
+} from '../../src/lm/safetensors.js';
 import { isSoliloquyError } from '../../src/protocol/errors.js';
 
 let dir = '';
@@ -21,7 +26,9 @@ const write = async (name: string, tensors: readonly NamedTensor[]): Promise<str
 
 /** A file from a header of any kind and `dataBytes` zeros. */
 const raw = async (name: string, header: unknown, dataBytes: number): Promise<string> => {
-  const json = Buffer.isBuffer(header) ? header : Buffer.from(typeof header === 'string' ? header : JSON.stringify(header));
+  const json = Buffer.isBuffer(header)
+    ? header
+    : Buffer.from(typeof header === 'string' ? header : JSON.stringify(header));
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(json.length));
   await writeFile(join(dir, name), Buffer.concat([length, json, Buffer.alloc(dataBytes)]));
@@ -31,7 +38,9 @@ const raw = async (name: string, header: unknown, dataBytes: number): Promise<st
 const tensor = (name: string, shape: readonly number[], start = 0): NamedTensor => ({
   name,
   shape,
-  data: Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => Math.fround(Math.sin(start + i))),
+  data: Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) =>
+    Math.fround(Math.sin(start + i)),
+  ),
 });
 
 describe('safetensors', () => {
@@ -67,10 +76,20 @@ describe('safetensors', () => {
     await writeFile(path, bytes);
     const [h, b] = await readSafetensors(path);
     expect([...h!.data]).toEqual([1, -2, 2 ** -24, 1023 * 2 ** -24, 65504, -0, Math.fround(0.333251953125)]);
-    expect([...b!.data]).toEqual([1, -2, Math.fround(2 ** -133), Math.fround(3.3895313892515355e38), Math.fround(0.333984375)]);
+    expect([...b!.data]).toEqual([
+      1,
+      -2,
+      Math.fround(2 ** -133),
+      Math.fround(3.3895313892515355e38),
+      Math.fround(0.333984375),
+    ]);
   });
 
-  const entry = (begin: number, end: number, shape = [1], dtype = 'F32') => ({ dtype, shape, data_offsets: [begin, end] });
+  const entry = (begin: number, end: number, shape = [1], dtype = 'F32') => ({
+    dtype,
+    shape,
+    data_offsets: [begin, end],
+  });
   it.each<[string, unknown, number, string]>([
     ['overlapping tensors', { a: entry(0, 8, [2]), b: entry(4, 8) }, 8, 'b'],
     ['a hole between tensors', { a: entry(0, 4), b: entry(8, 12) }, 12, 'b'],
@@ -89,18 +108,29 @@ describe('safetensors', () => {
   ])('%s is refused with file and tensor', async (_, header, bytes, name) => {
     const path = await raw('bad.safetensors', header, bytes);
     const error = await openSafetensors(path).catch((e: unknown) => e);
-    expect(error).toMatchObject({ code: 'checkpoint.invalid', fields: { file: path, ...(name ? { tensor: name } : {}) } });
+    expect(error).toMatchObject({
+      code: 'checkpoint.invalid',
+      fields: { file: path, ...(name ? { tensor: name } : {}) },
+    });
   });
 
   it.each(['I64', 'F64', 'F8_E4M3'])('a tensor of %s is unsupported, not misread', async (dtype) => {
     const size = { I64: 8, F64: 8, F8_E4M3: 1 }[dtype]!;
     const path = await raw('dtype.safetensors', { a: entry(0, size, [1], dtype) }, size);
-    await expect(readSafetensors(path)).rejects.toMatchObject({ code: 'checkpoint.unsupported', fields: { tensor: 'a' } });
+    await expect(readSafetensors(path)).rejects.toMatchObject({
+      code: 'checkpoint.unsupported',
+      fields: { tensor: 'a' },
+    });
   });
 
   it('a tensor that holds NaN is refused by name', async () => {
-    const path = await write('nan.safetensors', [{ name: 'w', shape: [2], data: Float32Array.of(1, Number.NaN) }]);
-    await expect(readSafetensors(path)).rejects.toMatchObject({ code: 'checkpoint.invalid', fields: { tensor: 'w' } });
+    const path = await write('nan.safetensors', [
+      { name: 'w', shape: [2], data: Float32Array.of(1, Number.NaN) },
+    ]);
+    await expect(readSafetensors(path)).rejects.toMatchObject({
+      code: 'checkpoint.invalid',
+      fields: { tensor: 'w' },
+    });
   });
 
   it('a file that is not there is missing', async () => {
@@ -128,7 +158,8 @@ describe('safetensors', () => {
       bytes[bit >> 3]! ^= 1 << (bit & 7);
       await writeFile(path, bytes);
       const read = await readSafetensors(path).catch((error: unknown) => error);
-      if (!isSoliloquyError(read)) expect((read as NamedTensor[]).flatMap((t) => [...t.data])).toEqual(values);
+      if (!isSoliloquyError(read))
+        expect((read as NamedTensor[]).flatMap((t) => [...t.data])).toEqual(values);
     }
   });
 });

@@ -30,6 +30,7 @@ describe('learning rate', () => {
 
   it('a single step is taken at the full rate; equal rates are constant', () => {
     expect(learningRateAt(0, 1, { ...config, warmupSteps: 0 })).toBe(1);
-    for (let i = 0; i < 9; i++) expect(learningRateAt(i, 9, { learningRate: 0.3, finalLearningRate: 0.3, warmupSteps: 0 })).toBe(0.3);
+    for (let i = 0; i < 9; i++)
+      expect(learningRateAt(i, 9, { learningRate: 0.3, finalLearningRate: 0.3, warmupSteps: 0 })).toBe(0.3);
   });
 });

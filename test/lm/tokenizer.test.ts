@@ -38,7 +38,11 @@ describe('tokenizer', () => {
   for (const [name, { vocabSize, texts }] of Object.entries(golden)) {
     describe.skipIf(!existsSync(shared + name))(`${name} (skipped where ../shared/data is absent)`, () => {
       const stories = name.startsWith('stories');
-      const make = () => tokenizerOf({ json: readFileSync(shared + name, 'utf8'), config: null }, { bosId: stories ? 1 : undefined, eosIds: [2] });
+      const make = () =>
+        tokenizerOf(
+          { json: readFileSync(shared + name, 'utf8'), config: null },
+          { bosId: stories ? 1 : undefined, eosIds: [2] },
+        );
       it('has as many tokens as in Python', () => expect(make().vocabSize).toBe(vocabSize));
       it.each(texts)('encodes and decodes $text as Python does', ({ text, ids, decoded, withSpecials }) => {
         const tokenizer = make();
@@ -69,7 +73,10 @@ describe('tokenizer', () => {
   it('BOS and EOS come from generation_config, else from tokenizer_config', () => {
     const config = JSON.stringify({ bos_token: { content: '<s>' }, eos_token: '</s>' });
     expect(tokenizerOf({ json: words(), config }, NONE)).toMatchObject({ bosId: 0, eosIds: [1] });
-    expect(tokenizerOf({ json: words(), config }, { bosId: 3, eosIds: [1, 4] })).toMatchObject({ bosId: 3, eosIds: [1, 4] });
+    expect(tokenizerOf({ json: words(), config }, { bosId: 3, eosIds: [1, 4] })).toMatchObject({
+      bosId: 3,
+      eosIds: [1, 4],
+    });
   });
 
   it('a token text has an id, other text has none', () => {
@@ -100,7 +107,9 @@ describe('tokenizer', () => {
     ['an unknown pre-tokenizer', words({ pre_tokenizer: { type: 'Nope' } })],
     ['an unknown decoder', words({ decoder: { type: 'Nope' } })],
   ])('%s is tokenizer.invalid', (_, json) => {
-    expect(() => tokenizerOf({ json, config: null }, NONE)).toThrow(expect.objectContaining({ code: 'tokenizer.invalid' }));
+    expect(() => tokenizerOf({ json, config: null }, NONE)).toThrow(
+      expect.objectContaining({ code: 'tokenizer.invalid' }),
+    );
   });
 
   it('a bad tokenizer_config.json is tokenizer.invalid', () => {
@@ -111,10 +120,16 @@ describe('tokenizer', () => {
 
   it('a cut or changed tokenizer.json is tokenizer.invalid or a tokenizer', () => {
     const whole = words(bosFirst);
-    const damage = fc.record({ at: fc.nat(whole.length - 1), byte: fc.integer({ min: 32, max: 126 }), cut: fc.boolean() });
+    const damage = fc.record({
+      at: fc.nat(whole.length - 1),
+      byte: fc.integer({ min: 32, max: 126 }),
+      cut: fc.boolean(),
+    });
     fc.assert(
       fc.property(damage, ({ at, byte, cut }) => {
-        const json = cut ? whole.slice(0, at) : whole.slice(0, at) + String.fromCharCode(byte) + whole.slice(at + 1);
+        const json = cut
+          ? whole.slice(0, at)
+          : whole.slice(0, at) + String.fromCharCode(byte) + whole.slice(at + 1);
         try {
           tokenizerOf({ json, config: null }, NONE);
         } catch (error) {

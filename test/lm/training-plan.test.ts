@@ -26,7 +26,10 @@ const spec = (data: TrainData, more: Partial<OptimizerConfig> = {}, key: RngKey 
   optimizer: { ...optimizer, ...more },
   key,
 });
-const sft = (lengths: readonly number[]): TrainData => ({ objective: 'sft', rows: lengths.map((n) => row(n)) });
+const sft = (lengths: readonly number[]): TrainData => ({
+  objective: 'sft',
+  rows: lengths.map((n) => row(n)),
+});
 
 const anySpec = fc
   .record({
@@ -48,7 +51,8 @@ describe('training plan', () => {
           const steps = plan.filter((p) => p.epoch === epoch);
           const seen = steps.flatMap((p) => p.microBatches.flatMap((m) => m.rows));
           expect([...seen].sort((a, b) => a - b)).toEqual(lengths.map((_, i) => i));
-          for (const p of steps) for (const m of p.microBatches) expect(m.rows.length).toBeLessThanOrEqual(more.microBatchSize);
+          for (const p of steps)
+            for (const m of p.microBatches) expect(m.rows.length).toBeLessThanOrEqual(more.microBatchSize);
           const sizes = steps.map((p) => p.microBatches.reduce((sum, m) => sum + m.rows.length, 0));
           sizes.slice(0, -1).forEach((size) => {
             expect(size).toBe(more.batchSize);
@@ -62,7 +66,9 @@ describe('training plan', () => {
     fc.assert(
       fc.property(anySpec, ({ lengths, spec }) => {
         for (const { scale, microBatches } of planOf(spec)) {
-          expect(scale).toBe(microBatches.flatMap((m) => m.rows).reduce((sum, i) => sum + lengths[i]! - 1, 0));
+          expect(scale).toBe(
+            microBatches.flatMap((m) => m.rows).reduce((sum, i) => sum + lengths[i]! - 1, 0),
+          );
         }
       }),
     );
@@ -72,18 +78,24 @@ describe('training plan', () => {
     const rows = Array.from({ length: 5 }, (_, i) => ({ chosen: row(4 + i), rejected: row(9 - i) }));
     const plan = planOf(spec({ objective: 'dpo', rows, beta: 0.1 }));
     expect(plan.map((p) => p.scale)).toEqual([4, 1, 4, 1]);
-    for (const { microBatches } of plan) for (const m of microBatches) expect(m.keys.length).toBe(2 * m.rows.length);
+    for (const { microBatches } of plan)
+      for (const m of microBatches) expect(m.keys.length).toBe(2 * m.rows.length);
   });
 
   it('no dropout key is used twice', () => {
-    const keys = planOf(spec(sft(Array.from({ length: 23 }, (_, i) => 2 + i)), { epochs: 3 })).flatMap((p) => p.microBatches.flatMap((m) => m.keys));
+    const keys = planOf(spec(sft(Array.from({ length: 23 }, (_, i) => 2 + i)), { epochs: 3 })).flatMap((p) =>
+      p.microBatches.flatMap((m) => m.keys),
+    );
     expect(new Set(keys.map(String)).size).toBe(keys.length);
     expect(keys.length).toBe(69);
   });
 
   it('epochs differ in order; another key gives another order; the same spec the same plan', () => {
     const data = sft(Array.from({ length: 16 }, () => 5));
-    const order = (key: RngKey) => planOf(spec(data, { batchSize: 16, microBatchSize: 16 }, key)).map((p) => p.microBatches[0]!.rows.join());
+    const order = (key: RngKey) =>
+      planOf(spec(data, { batchSize: 16, microBatchSize: 16 }, key)).map((p) =>
+        p.microBatches[0]!.rows.join(),
+      );
     const [first, second] = order([1, 2]);
     expect(first).not.toBe(second);
     expect(order([1, 2])).toEqual([first, second]);
@@ -93,19 +105,27 @@ describe('training plan', () => {
 
   it('within a batch the longest rows stand in the first micro-batch', () => {
     const [step] = planOf(spec(sft([3, 9, 5, 7]), { epochs: 1 }));
-    expect(step!.microBatches.map((m) => m.rows)).toEqual([[1, 3], [2, 0]]);
+    expect(step!.microBatches.map((m) => m.rows)).toEqual([
+      [1, 3],
+      [2, 0],
+    ]);
   });
 
   it.each<[string, TrainData]>([
     ['no rows', sft([])],
     ['a row without a target', { objective: 'sft', rows: [row(3), row(3, 3)] }],
     ['a target that nothing stands before', { objective: 'sft', rows: [row(3, 0)] }],
-    ['a pair with an empty side', { objective: 'dpo', beta: 0.1, rows: [{ chosen: row(4), rejected: row(2, 2) }] }],
+    [
+      'a pair with an empty side',
+      { objective: 'dpo', beta: 0.1, rows: [{ chosen: row(4), rejected: row(2, 2) }] },
+    ],
   ])('%s is data.invalid', (_, data) => {
     expect(() => planOf(spec(data))).toThrow(expect.objectContaining({ code: 'data.invalid' }));
   });
 
   it('a batch size of 0 is config.invalid', () => {
-    expect(() => planOf(spec(sft([3]), { batchSize: 0 }))).toThrow(expect.objectContaining({ code: 'config.invalid' }));
+    expect(() => planOf(spec(sft([3]), { batchSize: 0 }))).toThrow(
+      expect.objectContaining({ code: 'config.invalid' }),
+    );
   });
 });

@@ -5,13 +5,34 @@ import { parametersOf } from '../../src/lm/architecture.js';
 import { readCheckpoint } from '../../src/lm/checkpoint.js';
 import { readSafetensors } from '../../src/lm/safetensors.js';
 import { weightsHash } from '../../src/lm/weights.js';
+import type { SharedModel } from '../../src/pool/language-model.js';
 import { versionId } from '../../src/protocol/ids.js';
 import type { SampleRow, TrainStep } from '../../src/protocol/lm.js';
-import type { SharedModel } from '../../src/pool/language-model.js';
-import { create, fixture, type Golden, type GoldenSteps, hasStories, here, json, M0, M1, nextVersion, open, pairsOf, rowsOf, sampleRows, specOf, STORIES } from './models.js';
+import {
+  create,
+  fixture,
+  type Golden,
+  type GoldenSteps,
+  hasStories,
+  here,
+  json,
+  M0,
+  M1,
+  nextVersion,
+  open,
+  pairsOf,
+  rowsOf,
+  STORIES,
+  sampleRows,
+  specOf,
+} from './models.js';
 
 const NAMES = readdirSync(here('../fixtures/llama')).filter((name) => !name.includes('.'));
-const greedy = (promptIds: readonly number[], maxNewTokens: number, stopIds: readonly number[] = []): SampleRow => ({
+const greedy = (
+  promptIds: readonly number[],
+  maxNewTokens: number,
+  stopIds: readonly number[] = [],
+): SampleRow => ({
   promptIds,
   key: [0, 0],
   sampling: { temperature: 0, topP: 1, maxNewTokens },
@@ -33,54 +54,90 @@ describe('language model over worker threads', () => {
       model.register(version, await fixture(name));
       const golden = json<Golden>(here(`../fixtures/llama/${name}/golden.json`));
       expect(worstOf(await model.score(version, golden.sequences), golden.logprobs), name).toBeLessThan(1e-4);
-      const outputs = await model.sample(version, golden.greedy.map(({ prompt, ids }) => greedy(prompt, ids.length)));
-      expect(outputs.map((o) => o.ids), name).toEqual(golden.greedy.map((g) => g.ids));
+      const outputs = await model.sample(
+        version,
+        golden.greedy.map(({ prompt, ids }) => greedy(prompt, ids.length)),
+      );
+      expect(
+        outputs.map((o) => o.ids),
+        name,
+      ).toEqual(golden.greedy.map((g) => g.ids));
       model.release(version);
     }
   });
 
-  describe.skipIf(!hasStories)('the real TinyStories checkpoint (skipped where ../shared/data is absent)', () => {
-    const golden = () =>
-      json<{ greedy_ids: number[]; greedy_text: string; prompts: { text: string; ids: number[]; logprobs: number[] }[] }>(join(STORIES, 'golden.json'));
+  describe.skipIf(!hasStories)(
+    'the real TinyStories checkpoint (skipped where ../shared/data is absent)',
+    () => {
+      const golden = () =>
+        json<{
+          greedy_ids: number[];
+          greedy_text: string;
+          prompts: { text: string; ids: number[]; logprobs: number[] }[];
+        }>(join(STORIES, 'golden.json'));
 
-    it('gives the golden log-probs, and its greedy story to the letter', async () => {
-      const version = versionId('checkpoint:stories');
-      model.register(version, await readCheckpoint(STORIES));
-      const tokenizer = model.tokenizer(version);
-      const { prompts, greedy_ids: ids, greedy_text: text } = golden();
-      for (const prompt of prompts) expect(tokenizer.encodePrompt(prompt.text)).toEqual(prompt.ids);
-      const scored = await model.score(version, prompts.map((p) => p.ids));
-      expect(worstOf(scored, prompts.map((p) => [null, ...p.logprobs]))).toBeLessThan(2e-4);
-      const [story] = await model.sample(version, [greedy(ids.slice(0, 1), ids.length - 1)]);
-      expect(story!.ids).toEqual(ids.slice(1));
-      expect(tokenizer.decode(story!.ids).trim()).toBe(text.trim());
-      expect(text.length).toBe(565);
-    });
-  });
+      it('gives the golden log-probs, and its greedy story to the letter', async () => {
+        const version = versionId('checkpoint:stories');
+        model.register(version, await readCheckpoint(STORIES));
+        const tokenizer = model.tokenizer(version);
+        const { prompts, greedy_ids: ids, greedy_text: text } = golden();
+        for (const prompt of prompts) expect(tokenizer.encodePrompt(prompt.text)).toEqual(prompt.ids);
+        const scored = await model.score(
+          version,
+          prompts.map((p) => p.ids),
+        );
+        expect(
+          worstOf(
+            scored,
+            prompts.map((p) => [null, ...p.logprobs]),
+          ),
+        ).toBeLessThan(2e-4);
+        const [story] = await model.sample(version, [greedy(ids.slice(0, 1), ids.length - 1)]);
+        expect(story!.ids).toEqual(ids.slice(1));
+        expect(tokenizer.decode(story!.ids).trim()).toBe(text.trim());
+        expect(text.length).toBe(565);
+      });
+    },
+  );
 
   const steps = json<GoldenSteps>(here('../fixtures/steps/golden-steps.json'));
-  it.each(steps.cases)('two $objective steps from $model are those of torch and transformers', async ({ model: name, objective, steps: said, weightsAfter }) => {
-    const [from, to] = [nextVersion(), nextVersion()];
-    model.register(from, await fixture(name));
-    const data = objective === 'sft' ? { objective, rows: steps.data.sft } : { objective, rows: steps.data.dpo, beta: steps.beta };
-    const optimizer = { ...steps.optimizer, finalLearningRate: steps.optimizer.learningRate, warmupSteps: 0, epochs: said.length, batchSize: data.rows.length, dropout: 0 };
-    const { curve } = await model.train({ ...specOf(data, optimizer), from, to });
-    curve.forEach((step, i) => {
-      expect(step.loss).toBeCloseTo(said[i]!.loss, 5);
-      expect(step.gradNorm).toBeCloseTo(said[i]!.gradNorm, 4);
-      if (objective === 'dpo') expect(step.margin).toBeCloseTo(said[i]!.margin!, 5);
-    });
-    const { weights } = model.checkpoint(to);
-    const parameters = new Map(parametersOf(weights.architecture).map((p) => [p.name, p]));
-    let worst = 0;
-    for (const { name: tensor, data: expected } of await readSafetensors(here(`../fixtures/steps/${weightsAfter}`))) {
-      const { offset } = parameters.get(tensor)!;
-      expected.forEach((x, i) => {
-        worst = Math.max(worst, Math.abs(x - weights.data[offset + i]!));
+  it.each(steps.cases)(
+    'two $objective steps from $model are those of torch and transformers',
+    async ({ model: name, objective, steps: said, weightsAfter }) => {
+      const [from, to] = [nextVersion(), nextVersion()];
+      model.register(from, await fixture(name));
+      const data =
+        objective === 'sft'
+          ? { objective, rows: steps.data.sft }
+          : { objective, rows: steps.data.dpo, beta: steps.beta };
+      const optimizer = {
+        ...steps.optimizer,
+        finalLearningRate: steps.optimizer.learningRate,
+        warmupSteps: 0,
+        epochs: said.length,
+        batchSize: data.rows.length,
+        dropout: 0,
+      };
+      const { curve } = await model.train({ ...specOf(data, optimizer), from, to });
+      curve.forEach((step, i) => {
+        expect(step.loss).toBeCloseTo(said[i]!.loss, 5);
+        expect(step.gradNorm).toBeCloseTo(said[i]!.gradNorm, 4);
+        if (objective === 'dpo') expect(step.margin).toBeCloseTo(said[i]!.margin!, 5);
       });
-    }
-    expect(worst).toBeLessThan(1e-5);
-  });
+      const { weights } = model.checkpoint(to);
+      const parameters = new Map(parametersOf(weights.architecture).map((p) => [p.name, p]));
+      let worst = 0;
+      for (const { name: tensor, data: expected } of await readSafetensors(
+        here(`../fixtures/steps/${weightsAfter}`),
+      )) {
+        const { offset } = parameters.get(tensor)!;
+        expected.forEach((x, i) => {
+          worst = Math.max(worst, Math.abs(x - weights.data[offset + i]!));
+        });
+      }
+      expect(worst).toBeLessThan(1e-5);
+    },
+  );
 
   it('training makes a new version and leaves the old one as it was', async () => {
     const before = weightsHash(model.checkpoint(M0).weights);
@@ -91,12 +148,20 @@ describe('language model over worker threads', () => {
     expect(outcome.weightsHash).toBe(weightsHash(model.checkpoint(spec.to).weights));
     expect(outcome.weightsHash).not.toBe(before);
     expect(said).toEqual(outcome.curve);
-    expect(said.map((s) => [s.step, s.steps])).toEqual([[1, 4], [2, 4], [3, 4], [4, 4]]);
+    expect(said.map((s) => [s.step, s.steps])).toEqual([
+      [1, 4],
+      [2, 4],
+      [3, 4],
+      [4, 4],
+    ]);
     await expect(model.train(spec)).rejects.toMatchObject({ code: 'protocol.violation' });
   });
 
   it('DPO starts with no margin and prefers the chosen more after a while', async () => {
-    const { curve } = await model.train({ ...specOf({ objective: 'dpo', rows: pairsOf(6), beta: 0.1 }, { epochs: 6, dropout: 0 }), to: nextVersion() });
+    const { curve } = await model.train({
+      ...specOf({ objective: 'dpo', rows: pairsOf(6), beta: 0.1 }, { epochs: 6, dropout: 0 }),
+      to: nextVersion(),
+    });
     expect(curve[0]!.loss).toBeCloseTo(Math.LN2, 5);
     expect(curve.at(-1)!.loss).toBeLessThan(0.5);
     expect(curve.at(-1)!.accuracy).toBe(1);
@@ -107,7 +172,13 @@ describe('language model over worker threads', () => {
       const still = { dropout, epochs: 1, warmupSteps: 0, learningRate: 0, finalLearningRate: 0 };
       const to = nextVersion();
       const { curve } = await model.train({ ...specOf({ objective: 'sft', rows: rowsOf(6, 0) }, still), to });
-      return { loss: curve[0]!.loss, scored: await model.score(to, rowsOf(6, 0).map((r) => r.ids)) };
+      return {
+        loss: curve[0]!.loss,
+        scored: await model.score(
+          to,
+          rowsOf(6, 0).map((r) => r.ids),
+        ),
+      };
     };
     const [off, on] = [await losses(0), await losses(0.5)];
     expect(on.loss).not.toBeCloseTo(off.loss, 3);
@@ -138,12 +209,20 @@ describe('language model over worker threads', () => {
     ['a token that is no whole number', [[1], [1.5]]],
     ['more tokens than positions', [[1], Array.from({ length: 129 }, () => 3)]],
   ])('%s is data.invalid and names the row', async (_, sequences) => {
-    await expect(model.score(M0, sequences)).rejects.toMatchObject({ code: 'data.invalid', fields: { row: 1 } });
+    await expect(model.score(M0, sequences)).rejects.toMatchObject({
+      code: 'data.invalid',
+      fields: { row: 1 },
+    });
   });
 
   it('a version that is not there is named with those that are', async () => {
-    await expect(model.sample(M1, sampleRows(1))).rejects.toMatchObject({ code: 'checkpoint.missing', fields: { version: 'M1' } });
-    await expect(model.train({ ...specOf({ objective: 'sft', rows: rowsOf(2, 0) }), from: M1, to: versionId('M2') })).rejects.toMatchObject({ code: 'checkpoint.missing' });
+    await expect(model.sample(M1, sampleRows(1))).rejects.toMatchObject({
+      code: 'checkpoint.missing',
+      fields: { version: 'M1' },
+    });
+    await expect(
+      model.train({ ...specOf({ objective: 'sft', rows: rowsOf(2, 0) }), from: M1, to: versionId('M2') }),
+    ).rejects.toMatchObject({ code: 'checkpoint.missing' });
     expect(() => model.tokenizer(M0)).toThrow(expect.objectContaining({ code: 'tokenizer.invalid' }));
     expect(model.versions()).toContain(M0);
   });
@@ -153,14 +232,19 @@ describe('language model over worker threads', () => {
     checkpoint.weights.data.fill(1e38);
     const wild = versionId('wild');
     model.register(wild, checkpoint);
-    await expect(model.train({ ...specOf({ objective: 'sft', rows: rowsOf(3, 0) }), from: wild })).rejects.toMatchObject({ code: 'model.failed' });
+    await expect(
+      model.train({ ...specOf({ objective: 'sft', rows: rowsOf(3, 0) }), from: wild }),
+    ).rejects.toMatchObject({ code: 'model.failed' });
     expect(model.has(M1)).toBe(false);
   });
 
   it.skipIf(['', '-gpu'].some((kind) => existsSync(here(`../../node_modules/@tensorflow/tfjs-node${kind}`))))(
     'a backend that is not there is said with the way to get it (skipped where tfjs-node is installed)',
     async () => {
-      await expect(open({ backend: 'tensorflow' })).rejects.toMatchObject({ code: 'backend.unavailable', fields: { fix: expect.stringContaining('npm install') } });
+      await expect(open({ backend: 'tensorflow' })).rejects.toMatchObject({
+        code: 'backend.unavailable',
+        fields: { fix: expect.stringContaining('npm install') },
+      });
     },
   );
 

@@ -3,15 +3,27 @@ import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import { type Checkpoint, readCheckpoint } from '../../src/lm/checkpoint.js';
-import { createLanguageModel, type LanguageModelOptions, type SharedModel } from '../../src/pool/language-model.js';
+import {
+  createLanguageModel,
+  type LanguageModelOptions,
+  type SharedModel,
+} from '../../src/pool/language-model.js';
 import { type VersionId, versionId } from '../../src/protocol/ids.js';
-import type { OptimizerConfig, PreferenceRow, SampleRow, TargetRow, TrainData, TrainSpec } from '../../src/protocol/lm.js';
+import type {
+  OptimizerConfig,
+  PreferenceRow,
+  SampleRow,
+  TargetRow,
+  TrainData,
+  TrainSpec,
+} from '../../src/protocol/lm.js';
 
 export const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 export const STORIES = here('../../../shared/data/stories260K/derived');
 export const hasStories = existsSync(STORIES);
 
-export const fixture = (name: string): Promise<Checkpoint> => readCheckpoint(here(`../fixtures/llama/${name}`));
+export const fixture = (name: string): Promise<Checkpoint> =>
+  readCheckpoint(here(`../fixtures/llama/${name}`));
 export const json = <T>(path: string): T => JSON.parse(readFileSync(path, 'utf8')) as T;
 
 export interface Golden {
@@ -21,7 +33,10 @@ export interface Golden {
 }
 
 export interface GoldenSteps {
-  readonly optimizer: Pick<OptimizerConfig, 'learningRate' | 'beta1' | 'beta2' | 'epsilon' | 'weightDecay' | 'clipNorm'>;
+  readonly optimizer: Pick<
+    OptimizerConfig,
+    'learningRate' | 'beta1' | 'beta2' | 'epsilon' | 'weightDecay' | 'clipNorm'
+  >;
   readonly beta: number;
   readonly data: { readonly sft: TargetRow[]; readonly dpo: PreferenceRow[] };
   readonly cases: {
@@ -57,7 +72,10 @@ export const nextVersion = (): VersionId => versionId(`T${versions++}`);
 export const rowsOf = (count: number, seed: number): TargetRow[] =>
   Array.from({ length: count }, (_, i) => {
     const length = 5 + ((i * 7 + seed) % 19);
-    return { ids: [1, ...Array.from({ length }, (_, j) => 3 + ((i * 31 + j * 17 + seed * 5) % 61))], targetStart: 2 + (i % 3) };
+    return {
+      ids: [1, ...Array.from({ length }, (_, j) => 3 + ((i * 31 + j * 17 + seed * 5) % 61))],
+      targetStart: 2 + (i % 3),
+    };
   });
 
 export const pairsOf = (count: number): PreferenceRow[] => {

@@ -40,7 +40,11 @@ describe('loaded models of a worker', () => {
         return { dispose: () => void alive.splice(alive.indexOf(name), 1) } as LoadedModel;
       },
     };
-    const ref = (n: number) => ({ key: `k${n}`, architecture: {} as never, data: new Float32Array(new SharedArrayBuffer(4)).fill(n).buffer as SharedArrayBuffer });
+    const ref = (n: number) => ({
+      key: `k${n}`,
+      architecture: {} as never,
+      data: new Float32Array(new SharedArrayBuffer(4)).fill(n).buffer as SharedArrayBuffer,
+    });
     return { alive, models: createLoadedModels(engine, 2), ref };
   };
 
@@ -70,7 +74,9 @@ describe('versions', () => {
     const checkpoint = await fixture('f16');
     versions.register(M0, checkpoint);
     expect(versions.ref(M0).data).toBe(checkpoint.weights.data.buffer);
-    expect(() => versions.register(M0, checkpoint)).toThrow(expect.objectContaining({ code: 'protocol.violation' }));
+    expect(() => versions.register(M0, checkpoint)).toThrow(
+      expect.objectContaining({ code: 'protocol.violation' }),
+    );
     const { key } = versions.ref(M0);
     versions.release(M0);
     expect(gone).toEqual([key]);
@@ -107,7 +113,10 @@ describe('the door of a worker', () => {
 
   it('an unbuilt package is said with the way out', () => {
     expect(() => workerFile('file:///nowhere/src/pool/runner.ts')).toThrow(
-      expect.objectContaining({ code: 'worker.failed', fields: expect.objectContaining({ fix: expect.stringContaining('build') }) }),
+      expect.objectContaining({
+        code: 'worker.failed',
+        fields: expect.objectContaining({ fix: expect.stringContaining('build') }),
+      }),
     );
   });
 });

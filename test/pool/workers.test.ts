@@ -2,28 +2,38 @@ import { spawn } from 'node:child_process';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
-import type { WorkerCrash } from '../../src/pool/runner.js';
-import { isSoliloquyError } from '../../src/protocol/errors.js';
 import { sizeOf } from '../../src/lm/architecture.js';
 import type { LanguageModelOptions, SharedModel } from '../../src/pool/language-model.js';
+import type { WorkerCrash } from '../../src/pool/runner.js';
+import { isSoliloquyError } from '../../src/protocol/errors.js';
 import { create, here, M0, M1, open, pairsOf, rowsOf, sampleRows, specOf } from './models.js';
 
 const DPO = specOf({ objective: 'dpo', rows: pairsOf(9), beta: 0.1 });
 const SFT = specOf({ objective: 'sft', rows: rowsOf(13, 0) });
 
 /** All that a caller can see of a training and of samples from its result. */
-const resultOf = async (spec: typeof DPO, options: Partial<LanguageModelOptions>, during?: (model: SharedModel, step: number) => void) => {
+const resultOf = async (
+  spec: typeof DPO,
+  options: Partial<LanguageModelOptions>,
+  during?: (model: SharedModel, step: number) => void,
+) => {
   const crashes: WorkerCrash[] = [];
   const model = await open({ onWorkerCrash: (crash) => crashes.push(crash), ...options });
   const outcome = await model.train(spec, ({ step }) => during?.(model, step));
   const samples = await model.sample(M1, sampleRows(5));
-  const scores = await model.score(M1, rowsOf(40, 5).map((r) => r.ids));
+  const scores = await model.score(
+    M1,
+    rowsOf(40, 5).map((r) => r.ids),
+  );
   await model.close();
   return { result: { outcome, samples, scores }, crashes };
 };
 
 describe('any number of workers', () => {
-  it.each([['sft', SFT], ['dpo', DPO]] as const)('gives the same bits (%s with dropout, clipping, uneven batches)', async (_, spec) => {
+  it.each([
+    ['sft', SFT],
+    ['dpo', DPO],
+  ] as const)('gives the same bits (%s with dropout, clipping, uneven batches)', async (_, spec) => {
     const one = await resultOf(spec, { workers: 1 });
     expect((await resultOf(spec, { workers: 2 })).result).toEqual(one.result);
     if (spec === SFT) expect((await resultOf(spec, { workers: 3 })).result).toEqual(one.result);
@@ -33,7 +43,10 @@ describe('any number of workers', () => {
   it('other work at the same time changes nothing', async () => {
     const alone = await resultOf(SFT, { workers: 2 });
     const model = await open({ workers: 2 });
-    const [outcome] = await Promise.all([model.train(SFT), ...Array.from({ length: 6 }, () => model.sample(M0, sampleRows(4)))]);
+    const [outcome] = await Promise.all([
+      model.train(SFT),
+      ...Array.from({ length: 6 }, () => model.sample(M0, sampleRows(4))),
+    ]);
     expect(outcome).toEqual(alone.result.outcome);
   });
 });
@@ -45,27 +58,48 @@ describe('a worker that dies', () => {
       // The next step's tasks are sent while the thread dies.
       if (step === 2) void model.kill(0);
     });
-    expect(shot.crashes).toEqual([{ task: 'gradient', attempt: 1, retried: true, reason: expect.any(String) }]);
+    expect(shot.crashes).toEqual([
+      { task: 'gradient', attempt: 1, retried: true, reason: expect.any(String) },
+    ]);
     expect(shot.result).toEqual(calm.result);
   });
 
-  it.each([1, 2])('in any kind of task, by exit or by a fatal error, changes nothing (%i workers)', async (workers) => {
-    const calm = await resultOf(DPO, { workers });
-    const kinds = ['score', 'gradient', 'reduce', 'update', 'hash', 'sample'] as const;
-    const faults = kinds.flatMap((task, i) => [{ task, nth: 1, how: i % 2 ? ('exit' as const) : ('throw' as const) }]);
-    faults.push({ task: 'gradient', nth: 5, how: 'exit' }, { task: 'update', nth: 4, how: 'throw' });
-    const shot = await resultOf(DPO, { workers, faults });
-    expect(shot.result).toEqual(calm.result);
-    expect(shot.crashes.filter((c) => c.task !== null).map((c) => c.task).sort()).toEqual([...kinds, 'gradient', 'update'].sort());
-    for (const crash of shot.crashes) expect(crash).toMatchObject({ attempt: 1, retried: true, reason: expect.any(String) });
-  });
+  it.each([1, 2])(
+    'in any kind of task, by exit or by a fatal error, changes nothing (%i workers)',
+    async (workers) => {
+      const calm = await resultOf(DPO, { workers });
+      const kinds = ['score', 'gradient', 'reduce', 'update', 'hash', 'sample'] as const;
+      const faults = kinds.flatMap((task, i) => [
+        { task, nth: 1, how: i % 2 ? ('exit' as const) : ('throw' as const) },
+      ]);
+      faults.push({ task: 'gradient', nth: 5, how: 'exit' }, { task: 'update', nth: 4, how: 'throw' });
+      const shot = await resultOf(DPO, { workers, faults });
+      expect(shot.result).toEqual(calm.result);
+      expect(
+        shot.crashes
+          .filter((c) => c.task !== null)
+          .map((c) => c.task)
+          .sort(),
+      ).toEqual([...kinds, 'gradient', 'update'].sort());
+      for (const crash of shot.crashes)
+        expect(crash).toMatchObject({ attempt: 1, retried: true, reason: expect.any(String) });
+    },
+  );
 
   it('again and again fails the task with a clear error, and the next task works', async () => {
     const crashes: WorkerCrash[] = [];
     const faults = [1, 2, 3, 4].map((nth) => ({ task: 'sample' as const, nth, how: 'exit' as const }));
     const model = await open({ workers: 1, faults, onWorkerCrash: (crash) => crashes.push(crash) });
-    await expect(model.sample(M0, sampleRows(2))).rejects.toMatchObject({ code: 'worker.failed', fields: { task: 'sample', attempts: 4 } });
-    expect(crashes.map((c) => [c.attempt, c.retried])).toEqual([[1, true], [2, true], [3, true], [4, false]]);
+    await expect(model.sample(M0, sampleRows(2))).rejects.toMatchObject({
+      code: 'worker.failed',
+      fields: { task: 'sample', attempts: 4 },
+    });
+    expect(crashes.map((c) => [c.attempt, c.retried])).toEqual([
+      [1, true],
+      [2, true],
+      [3, true],
+      [4, false],
+    ]);
     expect((await model.sample(M0, sampleRows(2))).length).toBe(2);
   });
 });
@@ -76,7 +110,12 @@ describe('closing', () => {
     const work = [
       model.train(specOf({ objective: 'sft', rows: rowsOf(200, 0) }, { epochs: 50 })),
       ...Array.from({ length: 8 }, () => model.sample(M0, sampleRows(30))),
-    ].map((promise) => promise.then(() => 'done', (error: unknown) => error));
+    ].map((promise) =>
+      promise.then(
+        () => 'done',
+        (error: unknown) => error,
+      ),
+    );
     await model.score(M0, [[1, 5]]);
     const begin = performance.now();
     await model.close();
@@ -85,7 +124,10 @@ describe('closing', () => {
     const errors = (await Promise.all(work)).filter((result) => result !== 'done');
     expect(errors.length).toBeGreaterThan(0);
     for (const error of errors) expect(isSoliloquyError(error) && error.fields.closed).toBe(true);
-    await expect(model.score(M0, [[1]])).rejects.toMatchObject({ code: 'worker.failed', fields: { closed: true } });
+    await expect(model.score(M0, [[1]])).rejects.toMatchObject({
+      code: 'worker.failed',
+      fields: { closed: true },
+    });
     expect(model.threadIds()).toEqual([]);
     await model.close();
   });
@@ -114,7 +156,10 @@ const child = (body: string): Promise<{ code: number | null; out: string }> => {
     const open = (more) => createLanguageModel({ workers: 1, backend: 'wasm', ...more });
     const checkpoint = await readCheckpoint('${here('../fixtures/llama/gqa-untied')}');
     ${body}`;
-  const run = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'], timeout: 30_000 });
+  const run = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    timeout: 30_000,
+  });
   let out = '';
   run.stdout.on('data', (chunk) => {
     out += String(chunk);
@@ -124,12 +169,14 @@ const child = (body: string): Promise<{ code: number | null; out: string }> => {
 
 describe('a process', () => {
   it('ends by itself once its model is closed', async () => {
-    const body = "const m = await open(); m.register('M0', checkpoint); await m.score('M0', [[1, 2]]); await m.close(); process.stdout.write('end');";
+    const body =
+      "const m = await open(); m.register('M0', checkpoint); await m.score('M0', [[1, 2]]); await m.close(); process.stdout.write('end');";
     expect(await child(body)).toEqual({ code: 0, out: 'end' });
   });
 
   it('does not end early while a task waits for a new thread', async () => {
-    const body = "const m = await open({ faults: [{ task: 'score', nth: 1, how: 'exit' }] }); m.register('M0', checkpoint); await m.score('M0', [[1, 2]]); process.stdout.write('scored'); await m.close();";
+    const body =
+      "const m = await open({ faults: [{ task: 'score', nth: 1, how: 'exit' }] }); m.register('M0', checkpoint); await m.score('M0', [[1, 2]]); process.stdout.write('scored'); await m.close();";
     expect(await child(body)).toEqual({ code: 0, out: 'scored' });
   });
 });
