@@ -5,42 +5,32 @@
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Subject } from 'rxjs';
-import { coordinatorMachine } from '../machines/coordinator.js';
-import { episodeMachine } from '../machines/episode.js';
-import { generatorMachine } from '../machines/generator.js';
-import { judgeMachine } from '../machines/judge.js';
-import { responderMachine } from '../machines/responder.js';
-import { trainerMachine } from '../machines/trainer.js';
 import { readCheckpoint } from '../src/lm/checkpoint.js';
-import { writeCheckpoint } from '../src/lm/checkpoint-writer.js';
 import { weightsHash } from '../src/lm/weights.js';
 import { sha256 } from '../src/log/chain.js';
 import { outcomeHash } from '../src/log/outcome.js';
 import { openLog } from '../src/log/writer.js';
 import { createScorer } from '../src/players/scorer.js';
-import { createSharedModel, type TrainingResult } from '../src/players/shared-model.js';
-import { createLanguageModel, type SharedModel } from '../src/pool/language-model.js';
+import { createSharedModel } from '../src/players/shared-model.js';
+import { createLanguageModel } from '../src/pool/language-model.js';
 import type { BackendChoice } from '../src/pool/messages.js';
 import type { PlannedFault } from '../src/pool/runner.js';
-import { castText, isModelCast, membersOf, type ModelCast, parseCast } from '../src/protocol/cast.js';
 import type { Config } from '../src/protocol/config.js';
-import { reasonOf, SoliloquyError } from '../src/protocol/errors.js';
-import { type EpisodeId, type VersionId, versionId, versionOf } from '../src/protocol/ids.js';
+import { reasonOf } from '../src/protocol/errors.js';
+import { type VersionId, versionOf } from '../src/protocol/ids.js';
 import type { TrainStep } from '../src/protocol/lm.js';
-import type { Address, BodyOf, Envelope } from '../src/protocol/messages.js';
-import type { Clock, World } from '../src/protocol/ports.js';
-import type { JudgeTemplate } from '../src/protocol/records.js';
-import { builtInTemplates } from '../src/protocol/templates.js';
+import type { BodyOf, Envelope } from '../src/protocol/messages.js';
+import type { Clock } from '../src/protocol/ports.js';
 import { writeAtomic } from '../src/store/files.js';
 import { createRunFolder, type Manifest, type RunFolder } from '../src/store/run-folder.js';
-import { createMicroworld } from '../src/worlds/microworld/index.js';
-import { createOpenAssistant } from '../src/worlds/open-assistant/world.js';
-import { createDatasets, type Datasets } from './datasets.js';
+import { createDatasets } from './datasets.js';
 import { createEvaluator } from './evaluator.js';
-import { type MachineRole, machineRole } from './role.js';
+import { createRoles } from './roles.js';
 import { createSequencer, type Sequencer } from './sequencer.js';
-import { type Messages } from './streams.js';
+import type { Messages } from './streams.js';
+import { createVersionStore, trainAndStore } from './versions.js';
 import { createWorldAddressee } from './world.js';
+import { baseModel, checkCasts, createWorld, templateFor } from './worlds.js';
 
 export interface RunOptions {
   readonly config: Config;
@@ -79,158 +69,6 @@ export interface Run {
   resume(): void;
   /** Kills one worker thread. Tests only. */
   killWorker(index: number): Promise<void>;
-}
-
-/** The world that a config names. */
-export function createWorld({ world, seed }: Config): World {
-  if (world.name === 'microworld')
-    return createMicroworld({ seed, ift: world.demonstrations, eft: world.evaluations, heldOut: world.heldOut, probes: world.probes });
-  if (world.data === undefined)
-    throw new SoliloquyError('config.invalid', 'the open-assistant world needs data', { option: 'world.data', fix: 'name a message-tree export with --data FILE.jsonl' });
-  return createOpenAssistant({
-    data: world.data,
-    language: world.language,
-    seed,
-    heldOutShare: world.heldOutShare,
-    maxPromptChars: world.maxChars,
-    maxReplyChars: world.maxChars,
-  });
-}
-
-/** The judge template that a config names, else the world's. */
-export function templateFor(config: Config, world: World): JudgeTemplate {
-  const { template } = config.judge;
-  if (template === undefined) return world.judgeTemplate;
-  const known = { ...builtInTemplates, ...world.judgeTemplates };
-  const found = known[template];
-  if (found) return found;
-  throw new SoliloquyError('config.invalid', `judge.template: no template "${template}"`, { option: 'judge.template', fix: `one of: ${Object.keys(known).join(', ')}` });
-}
-
-/** The folder of M0: the config's, else the one that ships with the world. */
-export function baseModel({ model, world }: Config, assets: string): string {
-  if (model !== undefined) return model;
-  if (world.name === 'microworld') return join(assets, 'microworld-m0');
-  throw new SoliloquyError('config.invalid', `the world ${world.name} ships no model`, { option: 'model', fix: 'name a folder in Hugging Face layout with --model DIR' });
-}
-
-/** Refuses casts that this world can't play. */
-function checkCasts(config: Config, world: World): void {
-  const members = membersOf(parseCast('judge', config.cast.judge));
-  if (!world.truth && members.some(({ player }) => player === 'oracle'))
-    throw new SoliloquyError('cast.invalid', `cast.judge: the world ${world.name} knows no true score, so no oracle can judge`, { option: 'cast.judge', fix: 'cast another judge, or run the microworld' });
-}
-
-const modelCast = (role: 'generator' | 'responder', text: string): ModelCast => {
-  const cast = parseCast(role, text);
-  if (!isModelCast(cast)) throw new SoliloquyError('cast.invalid', `${castText(cast)} can't be the ${role}`);
-  return cast;
-};
-
-/** The six machines with their inputs, made when first written to. */
-function createRoles(config: Config, world: World, template: JudgeTemplate): (address: Address) => MachineRole | undefined {
-  const { seed, flow, invent, respond, judge, cast, eft } = config;
-  const { format } = world;
-  const make: Record<string, () => MachineRole> = {
-    coordinator: () =>
-      machineRole(coordinatorMachine, {
-        iterations: config.iterations,
-        asks: invent.asks,
-        credit: flow.openEpisodes,
-        apprentice: eft && world.name === 'open-assistant',
-        judge: cast.judge,
-      }),
-    generator: () =>
-      machineRole(generatorMachine, {
-        seed,
-        cast: modelCast('generator', cast.generator),
-        shots: { seedShots: invent.seedShots, madeShots: invent.madeShots },
-        rules: { minWords: invent.minWords, maxWords: invent.maxWords, keywords: invent.keywords, similarity: invent.similarity },
-        sampling: invent.sampling,
-        format,
-        asksPerRequest: flow.asksPerRequest,
-        retries: flow.retries,
-      }),
-    responder: () =>
-      machineRole(responderMachine, {
-        seed,
-        cast: modelCast('responder', cast.responder),
-        candidates: respond.candidates,
-        sampling: respond.sampling,
-        format,
-        retries: flow.retries,
-      }),
-    judge: () =>
-      machineRole(judgeMachine, {
-        seed,
-        members: membersOf(parseCast('judge', cast.judge)),
-        samples: judge.samples,
-        sampling: judge.sampling,
-        template,
-        format,
-        redraws: judge.retries,
-        retries: flow.retries,
-      }),
-    trainer: () =>
-      machineRole(trainerMachine, { seed, player: cast.trainer, eft, creditLot: Math.max(1, Math.floor(flow.openEpisodes / 8)), retries: 0 }),
-  };
-  const roles = new Map<Address, MachineRole>();
-  return (address) => {
-    const known = roles.get(address);
-    if (known) return known;
-    const role = address.startsWith('episode:') ? episodeRole(address, template.verdict.max, () => roles.delete(address)) : make[address]?.();
-    if (role) roles.set(address, role);
-    return role;
-  };
-}
-
-/** An episode forgets itself when it is over. */
-function episodeRole(address: Address, maxScore: number, forget: () => void): MachineRole {
-  const id = address.slice('episode:'.length) as EpisodeId;
-  const role = machineRole(episodeMachine, { id, iteration: Number(id.split('-')[0]), maxScore });
-  return {
-    get snapshot() {
-      return role.snapshot;
-    },
-    receive(message) {
-      const said = role.receive(message);
-      if (role.snapshot.status === 'done') forget();
-      return said;
-    },
-  };
-}
-
-/** Brings versions to the model, and new ones to the disk. */
-function createVersionStore(model: SharedModel, folder: RunFolder) {
-  const save = async (version: VersionId) => {
-    await writeCheckpoint(folder.model(version), model.checkpoint(version));
-  };
-  const load = async (version: VersionId) => {
-    if (model.has(version)) return;
-    if (!version.startsWith('checkpoint:')) throw new SoliloquyError('checkpoint.missing', `version ${version} doesn't exist yet`, { version, fix: 'cast a version that is made before it is needed' });
-    model.register(version, await readCheckpoint(version.slice('checkpoint:'.length)));
-  };
-  return { save, load };
-}
-
-/** Derives the data, trains, stores. No row, no step: the new version has the old one's weights, and says so by 0 steps. */
-async function trainAndStore(
-  job: BodyOf<'model.train'>,
-  onStep: (step: TrainStep) => void,
-  { config, model, folder, datasets, save }: { config: Config; model: SharedModel; folder: RunFolder; datasets: Datasets; save: (version: VersionId) => Promise<void> },
-): Promise<TrainingResult> {
-  const { from, to, objective, key } = job;
-  const { weights } = model.checkpoint(from);
-  const built = datasets.build(job, model.tokenizer(from), weights.architecture.maxPositions, (name, content) => writeAtomic(folder.data(name), content));
-  const { rows, tooLong, dataHash, data } = built;
-  if (rows === 0) {
-    model.register(to, model.checkpoint(from));
-    await save(to);
-    return { rows, tooLong, dataHash, steps: 0, curve: [], weightsHash: weightsHash(weights) };
-  }
-  const outcome = await model.train({ from, to, data, optimizer: config[objective], key }, onStep);
-  await save(to);
-  return { rows, tooLong, dataHash, ...outcome };
 }
 
 /** Builds a run; nothing is written before the config, world and M0 are known to be good. */
@@ -366,5 +204,3 @@ function tryManifest(folder: RunFolder, manifest: Manifest): void {
     // the failure that brought us here is the one to report
   }
 }
-
-export const SFT = versionId('SFT');

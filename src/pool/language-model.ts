@@ -3,15 +3,16 @@
  * is one task; `score` and `train` are cut by rules that don't depend on the number of workers.
  */
 import type { Checkpoint } from '../lm/checkpoint.js';
+import { sequencesOf } from '../lm/training-plan.js';
 import { SoliloquyError } from '../protocol/errors.js';
 import type { VersionId } from '../protocol/ids.js';
-import type { SampleRow } from '../protocol/lm.js';
+import type { SampleOutput, SampleRow, TrainOutcome, TrainSpec, TrainStep } from '../protocol/lm.js';
 import type { LanguageModel } from '../protocol/ports.js';
 import type { BackendChoice, Held } from './messages.js';
 import { createRunner, type PlannedFault, type Runner, type WorkerCrash } from './runner.js';
 import { scoreChunksOf } from './score-chunks.js';
-import { trainVersion } from './trainer.js';
-import { createVersions, type Versions } from './versions.js';
+import { type TrainerPorts, trainVersion } from './trainer.js';
+import { createVersions, immutable, type Versions } from './versions.js';
 
 export interface LanguageModelOptions {
   readonly workers: number;
@@ -72,91 +73,91 @@ async function startedRunner(
   }
 }
 
+interface Parts {
+  readonly runner: Runner;
+  readonly backend: Exclude<BackendChoice, 'auto'>;
+  readonly versions: Versions;
+}
+
+async function score(
+  { runner, backend, versions }: Parts,
+  version: VersionId,
+  sequences: readonly (readonly number[])[],
+): Promise<readonly Float32Array[]> {
+  const model = versions.ref(version);
+  checkIds(versions, version, sequences);
+  const out: Float32Array[] = new Array(sequences.length);
+  const chunk = async (places: readonly number[]) => {
+    const task = { kind: 'score' as const, model, sequences: places.map((place) => sequences[place]!) };
+    const rows = await runner.run(backend, task);
+    places.forEach((place, i) => {
+      out[place] = rows[i]!;
+    });
+  };
+  await Promise.all(scoreChunksOf(sequences).map(chunk));
+  return out;
+}
+
+async function sample(
+  { runner, backend, versions }: Parts,
+  version: VersionId,
+  rows: readonly SampleRow[],
+): Promise<readonly SampleOutput[]> {
+  const model = versions.ref(version);
+  const prompts = rows.map((row) => row.promptIds);
+  checkIds(versions, version, prompts);
+  if (rows.length === 0) return [];
+  return runner.run(backend, { kind: 'sample', model, rows: capped(rows, model.architecture.maxPositions) });
+}
+
+/** `name` is given to one training only. */
+async function train(
+  parts: Parts,
+  name: string,
+  spec: TrainSpec,
+  onStep: (step: TrainStep) => void,
+): Promise<TrainOutcome> {
+  const { runner, backend, versions } = parts;
+  const from = versions.ref(spec.from);
+  if (versions.has(spec.to)) throw immutable(spec.to);
+  const rows = sequencesOf(spec.data).flat();
+  const ids = rows.map((row) => row.ids);
+  checkIds(versions, spec.from, ids);
+  const checkpoint = versions.checkpoint(spec.from);
+  const ports: TrainerPorts = {
+    name,
+    run: (task) => runner.run(backend, task),
+    score: (sequences) => score(parts, spec.from, sequences),
+    retire: runner.retire,
+  };
+  const { outcome, weights } = await trainVersion(spec, from, ports, onStep);
+  const { architecture } = from;
+  versions.register(spec.to, { ...checkpoint, weights: { architecture, data: new Float32Array(weights) } });
+  return outcome;
+}
+
 export async function createLanguageModel(options: LanguageModelOptions): Promise<SharedModel> {
   const { runner, backend } = await startedRunner(options);
   const versions = createVersions(runner.retire);
+  const parts: Parts = { runner, backend, versions };
   let trainings = 0;
-
-  const score: LanguageModel['score'] = async (version, sequences) => {
-    const model = versions.ref(version);
-    checkIds(versions, version, sequences);
-    const out: Float32Array[] = new Array(sequences.length);
-    const chunks = scoreChunksOf(sequences);
-    await Promise.all(
-      chunks.map(async (places) => {
-        const rows = await runner.run(backend, {
-          kind: 'score',
-          model,
-          sequences: places.map((place) => sequences[place]!),
-        });
-        places.forEach((place, i) => {
-          out[place] = rows[i]!;
-        });
-      }),
-    );
-    return out;
-  };
-  const sample: LanguageModel['sample'] = async (version, rows) => {
-    const model = versions.ref(version);
-    checkIds(
-      versions,
-      version,
-      rows.map((row) => row.promptIds),
-    );
-    if (rows.length === 0) return [];
-    return runner.run(backend, {
-      kind: 'sample',
-      model,
-      rows: capped(rows, model.architecture.maxPositions),
-    });
-  };
-  const train: LanguageModel['train'] = async (spec, onStep = () => undefined) => {
-    const from = versions.ref(spec.from);
-    if (versions.has(spec.to))
-      throw new SoliloquyError('protocol.violation', `version ${spec.to} exists and is immutable`, {
-        version: spec.to,
-      });
-    const { data } = spec;
-    checkIds(
-      versions,
-      spec.from,
-      data.objective === 'sft'
-        ? data.rows.map((r) => r.ids)
-        : data.rows.flatMap((r) => [r.chosen.ids, r.rejected.ids]),
-    );
-    const checkpoint = versions.checkpoint(spec.from);
-    const ports = {
-      name: `training ${trainings++} of ${spec.to}`,
-      run: runner.run.bind(null, backend) as Parameters<typeof trainVersion>[2]['run'],
-      score: (sequences: readonly (readonly number[])[]) => score(spec.from, sequences),
-      retire: runner.retire,
-    };
-    const { outcome, weights } = await trainVersion(spec, from, ports, onStep);
-    versions.register(spec.to, {
-      ...checkpoint,
-      weights: { architecture: from.architecture, data: new Float32Array(weights) },
-    });
-    return outcome;
-  };
-  const contextLength = (version: VersionId) => versions.ref(version).architecture.maxPositions;
-  const { register, has, checkpoint, tokenizer, release, names } = versions;
-  const { held, threadIds, kill, close } = runner;
   return {
     backend,
     workers: options.workers,
-    contextLength,
-    sample,
-    score,
-    train,
-    register,
-    has,
-    checkpoint,
-    tokenizer,
-    release,
-    versions: names,
-    held,
-    threadIds,
-    kill,
-    close,
+    sample: (version, rows) => sample(parts, version, rows),
+    score: (version, sequences) => score(parts, version, sequences),
+    train: (spec, onStep = () => undefined) =>
+      train(parts, `training ${trainings++} of ${spec.to}`, spec, onStep),
+    register: versions.register,
+    has: versions.has,
+    checkpoint: versions.checkpoint,
+    tokenizer: versions.tokenizer,
+    contextLength: (version) => versions.ref(version).architecture.maxPositions,
+    release: versions.release,
+    versions: versions.names,
+    held: runner.held,
+    threadIds: runner.threadIds,
+    kill: runner.kill,
+    close: runner.close,
   };
 }

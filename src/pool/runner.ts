@@ -82,7 +82,75 @@ function errorOf(
   return new SoliloquyError(code as ErrorCode, message, fields);
 }
 
-export function createRunner({ workers, onWorkerCrash, faults }: RunnerOptions): Runner {
+/** Piscina's idle threads don't keep the process alive, not even for a task that waits for a new thread. */
+function createKeepAlive(): { readonly during: <T>(work: Promise<T>) => Promise<T> } {
+  let running = 0;
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    async during(work) {
+      running++;
+      timer ??= setInterval(() => undefined, 0x7fffffff);
+      try {
+        return await work;
+      } finally {
+        running--;
+        if (running === 0) {
+          clearInterval(timer);
+          timer = undefined;
+        }
+      }
+    },
+  };
+}
+
+/** Counts the tasks of each kind as they are sent. */
+function createFaultPlan(faults: readonly PlannedFault[]): (kind: TaskKind) => Fault | null {
+  const sent = new Map<TaskKind, number>();
+  return (kind) => {
+    const nth = (sent.get(kind) ?? 0) + 1;
+    sent.set(kind, nth);
+    return faults.find((fault) => fault.task === kind && fault.nth === nth)?.how ?? null;
+  };
+}
+
+interface RetryContext {
+  readonly closed: () => boolean;
+  /** Some thread is there, or comes. */
+  readonly alive: () => boolean;
+  readonly onWorkerCrash: (crash: WorkerCrash) => void;
+}
+
+/** `once` rejects with a SoliloquyError where the task failed, with anything else where its thread died. */
+async function withRetries(
+  task: TaskKind,
+  once: () => Promise<unknown>,
+  context: RetryContext,
+): Promise<unknown> {
+  for (let attempt = 1; ; attempt++) {
+    if (context.closed()) throw closedError();
+    try {
+      return await once();
+    } catch (cause) {
+      if (cause instanceof SoliloquyError) throw cause;
+      if (context.closed()) throw closedError();
+      const reason = reasonOf(cause);
+      const retried = attempt <= RETRIES && context.alive();
+      context.onWorkerCrash({ task, attempt, reason, retried });
+      if (retried) continue;
+      const said = `${task}: its worker died ${attempt} times, last: ${reason}`;
+      throw new SoliloquyError('worker.failed', said, { task, attempts: attempt }, { cause });
+    }
+  }
+}
+
+function answerOf<T extends Task>(task: T, value: unknown): Answers[T['kind']] {
+  const answer = answerSchemas[task.kind].safeParse(value);
+  if (answer.success) return answer.data as Answers[T['kind']];
+  const said = `${task.kind}: the answer is none`;
+  throw new SoliloquyError('model.failed', said, { task: task.kind }, { cause: answer.error });
+}
+
+function startPool({ workers, onWorkerCrash }: RunnerOptions): Piscina {
   const pool = new Piscina({
     filename: workerFile(),
     minThreads: workers,
@@ -91,76 +159,37 @@ export function createRunner({ workers, onWorkerCrash, faults }: RunnerOptions):
     atomics: 'async',
     execArgv: [],
   });
-  const held = new Map<number, Held>();
-  const started = new Map<TaskKind, number>();
-  let retired: readonly string[] = [];
-  let closing: Promise<void> | undefined;
-  let running = 0;
-  let awake: NodeJS.Timeout | undefined;
-
   pool.on('error', (error) => {
     onWorkerCrash({ task: null, attempt: 1, reason: reasonOf(error), retried: false });
     // No thread came up again: what waits would wait for ever.
     if (pool.threads.length === 0 && pool.queueSize > 0) void pool.destroy();
   });
+  return pool;
+}
 
-  /** Piscina's idle threads don't keep the process alive, not even for a task that waits for a new thread. */
-  const hold = (change: 1 | -1) => {
-    running += change;
-    if (running > 0) awake ??= setInterval(() => undefined, 0x7fffffff);
-    else {
-      clearInterval(awake);
-      awake = undefined;
-    }
+export function createRunner(options: RunnerOptions): Runner {
+  const pool = startPool(options);
+  const held = new Map<number, Held>();
+  const faultOf = createFaultPlan(options.faults);
+  const keepAlive = createKeepAlive();
+  let retired: readonly string[] = [];
+  let closing: Promise<void> | undefined;
+  const context: RetryContext = {
+    closed: () => closing !== undefined,
+    alive: () => pool.threads.length > 0,
+    onWorkerCrash: options.onWorkerCrash,
   };
-  const faultOf = (kind: TaskKind): Fault | null => {
-    const nth = (started.get(kind) ?? 0) + 1;
-    started.set(kind, nth);
-    return faults.find((fault) => fault.task === kind && fault.nth === nth)?.how ?? null;
-  };
-  const attempt = async (message: Envelope): Promise<unknown> => {
+  const send = async (backend: BackendChoice, task: Task): Promise<unknown> => {
+    const message: Envelope = { backend, retired: [...retired], fault: faultOf(task.kind), task };
     const reply = replySchema.parse(await pool.run(message));
     held.set(reply.held.thread, reply.held);
-    if (!reply.ok) throw errorOf(reply.error, message.task.kind);
+    if (!reply.ok) throw errorOf(reply.error, task.kind);
     return reply.value;
   };
-  const runWithRetries = async (backend: BackendChoice, task: Task): Promise<unknown> => {
-    for (let n = 1; ; n++) {
-      if (closing) throw closedError();
-      try {
-        return await attempt({ backend, retired: [...retired], fault: faultOf(task.kind), task });
-      } catch (error) {
-        if (error instanceof SoliloquyError) throw error;
-        if (closing) throw closedError();
-        const reason = reasonOf(error);
-        const retried = n <= RETRIES && pool.threads.length > 0;
-        onWorkerCrash({ task: task.kind, attempt: n, reason, retried });
-        if (!retried)
-          throw new SoliloquyError(
-            'worker.failed',
-            `${task.kind}: its worker died ${n} times, last: ${reason}`,
-            { task: task.kind, attempts: n },
-            { cause: error },
-          );
-      }
-    }
-  };
   return {
-    async run<T extends Task>(backend: BackendChoice, task: T) {
-      hold(1);
-      try {
-        const answer = answerSchemas[task.kind].safeParse(await runWithRetries(backend, task));
-        if (!answer.success)
-          throw new SoliloquyError(
-            'model.failed',
-            `${task.kind}: the answer is none`,
-            { task: task.kind },
-            { cause: answer.error },
-          );
-        return answer.data as Answers[T['kind']];
-      } finally {
-        hold(-1);
-      }
+    async run(backend, task) {
+      const work = withRetries(task.kind, () => send(backend, task), context);
+      return answerOf(task, await keepAlive.during(work));
     },
     retire(key) {
       retired = [...retired, key].slice(-RETIRED_KEPT);

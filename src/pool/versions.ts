@@ -25,6 +25,9 @@ interface Entry {
   readonly ref: ModelRef;
 }
 
+export const immutable = (version: VersionId): SoliloquyError =>
+  new SoliloquyError('protocol.violation', `version ${version} exists and is immutable`, { version });
+
 /** The same bytes if they are shared already, else a shared copy. */
 function shared(data: Float32Array): SharedArrayBuffer {
   const { buffer } = data;
@@ -53,10 +56,7 @@ export function createVersions(onRelease: (key: string) => void): Versions {
   };
   return {
     register(version, checkpoint) {
-      if (entries.has(version))
-        throw new SoliloquyError('protocol.violation', `version ${version} exists and is immutable`, {
-          version,
-        });
+      if (entries.has(version)) throw immutable(version);
       const { architecture, data } = checkpoint.weights;
       const block = shared(data);
       const key = `${version}#${registered++}`;

@@ -182,6 +182,8 @@ export const messageSchema = z.discriminatedUnion('type', [
       to: version,
       objective: z.enum(['sft', 'dpo']),
       rows: whole,
+      /** Rows left out because they don't fit the model's context. */
+      tooLong: whole,
       steps: whole,
       loss: z.number(),
       weightsHash: z.string(),
@@ -200,6 +202,8 @@ export const messageSchema = z.discriminatedUnion('type', [
       datasets: z.array(z.string()),
       dataHash: z.string(),
       rows: whole,
+      /** Rows left out because they don't fit the model's context. */
+      tooLong: whole,
       judge: z.string().nullable(),
     }),
   ),

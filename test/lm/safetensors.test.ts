@@ -72,7 +72,9 @@ describe('safetensors', () => {
     };
     const path = await raw('half.safetensors', header, 24);
     const bytes = await readFile(path);
-    [...halves, ...brains].forEach((word, i) => bytes.writeUInt16LE(word, bytes.length - 24 + 2 * i));
+    [...halves, ...brains].forEach((word, i) => {
+      bytes.writeUInt16LE(word, bytes.length - 24 + 2 * i);
+    });
     await writeFile(path, bytes);
     const [h, b] = await readSafetensors(path);
     expect([...h!.data]).toEqual([1, -2, 2 ** -24, 1023 * 2 ** -24, 65504, -0, Math.fround(0.333251953125)]);

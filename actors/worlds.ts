@@ -1,0 +1,53 @@
+/**
+ * From a config to the world, the judge template and M0 that it names.
+ */
+import { join } from 'node:path';
+import { membersOf, parseCast } from '../src/protocol/cast.js';
+import type { Config } from '../src/protocol/config.js';
+import { SoliloquyError } from '../src/protocol/errors.js';
+import type { World } from '../src/protocol/ports.js';
+import type { JudgeTemplate } from '../src/protocol/records.js';
+import { builtInTemplates } from '../src/protocol/templates.js';
+import { createMicroworld } from '../src/worlds/microworld/index.js';
+import { createOpenAssistant } from '../src/worlds/open-assistant/world.js';
+
+/** The world that a config names. */
+export function createWorld({ world, seed }: Config): World {
+  if (world.name === 'microworld')
+    return createMicroworld({ seed, ift: world.demonstrations, eft: world.evaluations, heldOut: world.heldOut, probes: world.probes });
+  if (world.data === undefined)
+    throw new SoliloquyError('config.invalid', 'the open-assistant world needs data', { option: 'world.data', fix: 'name a message-tree export with --data FILE.jsonl' });
+  return createOpenAssistant({
+    data: world.data,
+    language: world.language,
+    seed,
+    heldOutShare: world.heldOutShare,
+    maxPromptChars: world.maxChars,
+    maxReplyChars: world.maxChars,
+  });
+}
+
+/** The judge template that a config names, else the world's. */
+export function templateFor(config: Config, world: World): JudgeTemplate {
+  const { template } = config.judge;
+  if (template === undefined) return world.judgeTemplate;
+  const known = { ...builtInTemplates, ...world.judgeTemplates };
+  const found = known[template];
+  if (found) return found;
+  throw new SoliloquyError('config.invalid', `judge.template: no template "${template}"`, { option: 'judge.template', fix: `one of: ${Object.keys(known).join(', ')}` });
+}
+
+/** The folder of M0: the config's, else the one that ships with the world. */
+export function baseModel({ model, world }: Config, assets: string): string {
+  if (model !== undefined) return model;
+  if (world.name === 'microworld') return join(assets, 'microworld-m0');
+  throw new SoliloquyError('config.invalid', `the world ${world.name} ships no model`, { option: 'model', fix: 'name a folder in Hugging Face layout with --model DIR' });
+}
+
+/** Refuses casts that this world can't play. */
+export function checkCasts(config: Config, world: World): void {
+  const members = membersOf(parseCast('judge', config.cast.judge));
+  if (!world.truth && members.some(({ player }) => player === 'oracle'))
+    throw new SoliloquyError('cast.invalid', `cast.judge: the world ${world.name} knows no true score, so no oracle can judge`, { option: 'cast.judge', fix: 'cast another judge, or run the microworld' });
+}
+
