@@ -66,8 +66,8 @@ export function createEvaluator(options: EvaluatorOptions): Addressee {
   };
 }
 
-/** All facts of one evaluation; the last is `evaluation.made`. */
-async function evaluate(
+/** All facts of one evaluation; the last is `evaluation.made`. `answers`: of the versions measured before; this one's are added. */
+export async function evaluate(
   options: EvaluatorOptions,
   request: BodyOf<'evaluation.request'>,
   answers: Map<VersionId, readonly Answered[]>,

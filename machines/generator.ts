@@ -46,7 +46,17 @@ interface Context extends Holding {
   readonly filtered: number;
   readonly failed: number;
   readonly credit: number;
-  readonly open: Readonly<Record<string, { readonly asks: readonly Ask[]; readonly attempt: number }>>;
+  /** Model-made prompts that may be shown: those of earlier iterations, so that no prompt hangs on timing. */
+  readonly shown: readonly string[];
+  /** Requests whose asks aren't screened yet, in the order of their asks. */
+  readonly open: Readonly<Record<string, Open>>;
+}
+
+interface Open {
+  readonly asks: readonly Ask[];
+  readonly attempt: number;
+  /** What came back: outputs, or the reason why none ever will. It waits until all earlier asks are screened. */
+  readonly outcome: BodyOf<'model.result'>['items'] | string | null;
 }
 
 /** Indexes derived from pools: a cache that is rebuilt wherever it is missing, never a second truth. */
@@ -94,21 +104,20 @@ function nextSize({ request, asked, credit, input }: Context): number {
 }
 
 function nextAsks(context: Context): readonly Ask[] {
-  const { request, asked, input, pool } = context;
+  const { request, asked, input, pool, shown } = context;
   return Array.from({ length: nextSize(context) }, (_, i) => {
     const ask = asked + i;
     const key = keys.shots(input.seed, episodeId(request!.iteration, ask));
-    return { ask, shots: chooseShots(pool.seed, pool.made, input.shots, key) };
+    return { ask, shots: chooseShots(pool.seed, shown, input.shots, key) };
   });
 }
 
-/** Turns one result into prompts made or filtered; each episode hears of its own. */
-function screen(context: Context, { id, items }: BodyOf<'model.result'>): { change: Partial<Context>; said: Said[] } {
-  const { input, request } = context;
+type Tallied = Pick<Context, 'pool' | 'answered' | 'filtered' | 'failed' | 'open'>;
+
+/** Turns one request's outputs into prompts made or filtered; each episode hears of its own. */
+function screen({ input, request }: Context, tallied: Tallied, asks: readonly Ask[], items: BodyOf<'model.result'>['items'], said: Said[]): Tallied {
   const { iteration } = request!;
-  const { asks } = context.open[id]!;
-  const said: Said[] = [];
-  let { pool, filtered } = context;
+  let { pool, filtered } = tallied;
   items.forEach(({ outputs }, i) => {
     const { ask, shots } = asks[i]!;
     const generation = outputs[0]!;
@@ -121,8 +130,29 @@ function screen(context: Context, { id, items }: BodyOf<'model.result'>): { chan
     if (refusal) filtered++;
     else pool = extended(pool, prompt);
   });
-  const answered = context.answered + asks.length;
-  return { change: { pool, filtered, answered, open: without(context.open, id) }, said };
+  return { ...tallied, pool, filtered };
+}
+
+function fail({ request }: Context, tallied: Tallied, asks: readonly Ask[], reason: string, said: Said[]): Tallied {
+  const { iteration } = request!;
+  for (const { ask } of asks) {
+    const episode = episodeId(iteration, ask);
+    said.push(say(`episode:${episode}`, 'prompt.failed', { episode, iteration, reason }));
+  }
+  return { ...tallied, failed: tallied.failed + asks.length };
+}
+
+/** Notes an outcome, then screens what has come, strictly in the order of the asks: whoever was first keeps a prompt. */
+function settle(context: Context, id: string, outcome: NonNullable<Open['outcome']>): { change: Tallied; said: Said[] } {
+  const said: Said[] = [];
+  let tallied: Tallied = { ...context, open: { ...context.open, [id]: { ...context.open[id]!, outcome } } };
+  for (const [next, { asks, outcome: come }] of Object.entries(tallied.open)) {
+    if (come === null) break;
+    tallied = typeof come === 'string' ? fail(context, tallied, asks, come, said) : screen(context, tallied, asks, come, said);
+    tallied = { ...tallied, answered: tallied.answered + asks.length, open: without(tallied.open, next) };
+  }
+  const { pool, answered, filtered, failed, open } = tallied;
+  return { change: { pool, answered, filtered, failed, open }, said };
 }
 
 export const generatorMachine = setup({
@@ -138,22 +168,23 @@ export const generatorMachine = setup({
   },
   actions: {
     keepKnown: assign(({ event }) => ({ pool: { ...as(event, 'prompts.known').body, made: [] } })),
-    keepRequest: assign(({ event }) => {
+    keepRequest: assign(({ context, event }) => {
       const request = as(event, 'prompts.request').body;
-      return { request, asked: 0, answered: 0, filtered: 0, failed: 0, credit: request.credit };
+      return { request, asked: 0, answered: 0, filtered: 0, failed: 0, credit: request.credit, shown: context.pool.made };
     }),
     ask: enqueueActions(({ context, enqueue }) => {
       const asks = nextAsks(context);
       const id = requestId(context.request!.iteration, asks[0]!.ask);
       enqueue.assign({
-        open: { ...context.open, [id]: { asks, attempt: 0 } },
+        open: { ...context.open, [id]: { asks, attempt: 0, outcome: null } },
         asked: context.asked + asks.length,
         credit: context.credit - asks.length,
       });
       enqueue.emit(modelRequest(context, id, asks));
     }),
     screen: enqueueActions(({ context, event, enqueue }) => {
-      const { change, said } = screen(context, as(event, 'model.result').body);
+      const { id, items } = as(event, 'model.result').body;
+      const { change, said } = settle(context, id, items);
       enqueue.assign(change);
       for (const one of said) enqueue.emit(one);
     }),
@@ -161,22 +192,14 @@ export const generatorMachine = setup({
     askAgain: enqueueActions(({ context, event, enqueue }) => {
       const { id } = as(event, 'request.failed').body;
       const { asks, attempt } = context.open[id]!;
-      enqueue.assign({ open: { ...context.open, [id]: { asks, attempt: attempt + 1 } } });
+      enqueue.assign({ open: { ...context.open, [id]: { asks, attempt: attempt + 1, outcome: null } } });
       enqueue.emit(modelRequest(context, id, asks));
     }),
     giveUp: enqueueActions(({ context, event, enqueue }) => {
       const { id, reason } = as(event, 'request.failed').body;
-      const { iteration } = context.request!;
-      const { asks } = context.open[id]!;
-      enqueue.assign({
-        open: without(context.open, id),
-        answered: context.answered + asks.length,
-        failed: context.failed + asks.length,
-      });
-      for (const { ask } of asks) {
-        const episode = episodeId(iteration, ask);
-        enqueue.emit(say(`episode:${episode}`, 'prompt.failed', { episode, iteration, reason }));
-      }
+      const { change, said } = settle(context, id, reason);
+      enqueue.assign(change);
+      for (const one of said) enqueue.emit(one);
     }),
     report: enqueueActions(({ context, enqueue }) => {
       const { request, filtered, failed } = context;
@@ -196,6 +219,7 @@ export const generatorMachine = setup({
     filtered: 0,
     failed: 0,
     credit: 0,
+    shown: [],
     open: {},
     held: [],
   }),

@@ -101,7 +101,8 @@ function optimizerOf(objective: Objective, o: Options): OptimizerConfig {
   const { beta1, beta2, epsilon } = resolveConfig({})[objective];
   return {
     learningRate: o.lr,
-    finalLearningRate: o.finalLr ?? o.lr / 10,
+    // Without the noise of a division: 3e-4 gives 3e-5.
+    finalLearningRate: o.finalLr ?? Number((o.lr / 10).toPrecision(12)),
     warmupSteps: o.warmup,
     epochs: o.epochs,
     batchSize: o.batchSize,

@@ -7,6 +7,8 @@
  * whose prompt is all before it, so that loss falls on assistants' words alone.
  */
 import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { SoliloquyError } from '../protocol/errors.js';
 import { plainFormat } from '../protocol/templates.js';
@@ -29,7 +31,7 @@ export interface DpoText {
 export interface TrainingFile<Row> {
   readonly rows: readonly Row[];
   readonly lines: number;
-  /** Of its lines, without blank ones. */
+  /** Of the file, byte by byte. */
   readonly sha256: string;
 }
 
@@ -115,12 +117,10 @@ function parsed<T>(schema: z.ZodType<T>, file: string, line: number, text: strin
 }
 
 async function readLines<T, Row>(file: string, schema: z.ZodType<T>, rowsOf: (value: T, line: number) => readonly Row[]): Promise<TrainingFile<Row>> {
-  const hash = createHash('sha256');
   const rows: Row[] = [];
   let lines = 0;
   try {
     for await (const { number, text } of linesOf(file)) {
-      hash.update(`${text}\n`);
       lines++;
       rows.push(...rowsOf(parsed(schema, file, number, text), number));
     }
@@ -130,7 +130,13 @@ async function readLines<T, Row>(file: string, schema: z.ZodType<T>, rowsOf: (va
     throw error;
   }
   if (rows.length === 0) throw new SoliloquyError('data.invalid', `${file} holds no line to train on`, { file, fix: 'name a .jsonl file with --data' });
-  return { rows, lines, sha256: hash.digest('hex') };
+  return { rows, lines, sha256: await sha256Of(file) };
+}
+
+async function sha256Of(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(file), hash);
+  return hash.digest('hex');
 }
 
 /** Names the line of what makes no sense. */

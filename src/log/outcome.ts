@@ -8,12 +8,13 @@ import { sha256 } from './chain.js';
 
 const FACTS: ReadonlySet<MessageType> = new Set<MessageType>([
   'seed.given', 'prompt.made', 'prompt.filtered', 'prompt.failed', 'responses.made', 'responses.failed', 'judgement.made',
-  'judgements.failed', 'pair.made', 'pair.withheld', 'eft.given', 'version.made', 'evaluation.answered', 'evaluation.judged',
+  'judgements.failed', 'pair.made', 'pair.withheld', 'eft.given', 'version.made', 'evaluation.answered', 'evaluation.compared', 'evaluation.judged',
   'evaluation.made',
 ]);
 
-/** `judgements` holds seqs; backend-free, order-free facts leave it out. */
-const withoutSeqs = (key: string, value: unknown) => (key === 'judgements' || key === 'left' ? undefined : value);
+/** What depends on places in the log: the seqs behind a pair, what is still to come, the hash of files that name seqs. */
+const PLACES = new Set(['judgements', 'left', 'dataHash']);
+const withoutPlaces = (key: string, value: unknown) => (PLACES.has(key) ? undefined : value);
 
 export interface OutcomeHash {
   add(envelope: Envelope): void;
@@ -25,7 +26,7 @@ export function outcomeHash(): OutcomeHash {
   const digests: string[] = [];
   return {
     add(envelope) {
-      if (FACTS.has(envelope.type)) digests.push(sha256(JSON.stringify([envelope.type, envelope.body], withoutSeqs)));
+      if (FACTS.has(envelope.type)) digests.push(sha256(JSON.stringify([envelope.type, envelope.body], withoutPlaces)));
     },
     get facts() {
       return digests.length;

@@ -32,10 +32,11 @@ const closedIn = (log: readonly Envelope[]) => [...ofKind(log, 'pair.made').map(
 
 describe('the loop', () => {
   it('meets everything that can happen, so that the claims below are about something', () => {
-    const log = [0, 1, 2, 3, 4, 5].flatMap((seed) => runLoop({ seed, asks: 14, babble: 0.5, failing: 0.3, retries: 1, pauses: 3, judge: 'ensemble:[live,random]' }));
+    const calm = [0, 1, 2].flatMap((seed) => runLoop({ seed, asks: 20, babble: 0.7, samples: 1, pauses: 3 }));
+    const rough = [3, 4, 5].flatMap((seed) => runLoop({ seed, asks: 14, asksPerRequest: 2, failing: 0.5, retries: 1, judge: 'ensemble:[live,random]' }));
+    const log = [...calm, ...rough];
     const reasons = new Set(ofKind(log, 'pair.withheld').map(({ reason }) => reason));
     expect([...reasons].sort()).toEqual(['failed', 'filtered', 'tie', 'too-few', 'unparseable']);
-    expect(new Set(ofKind(log, 'prompt.filtered').map(({ reason }) => reason))).toContain('held-out');
     for (const type of ['pair.made', 'run.pause', 'prompt.failed', 'responses.failed', 'judgements.failed', 'run.finished'] as const)
       expect(ofKind(log, type).length, type).toBeGreaterThan(0);
     expect(ofKind(log, 'model.request').some(({ id }) => id.endsWith('.1'))).toBe(true);

@@ -199,6 +199,7 @@ describe('language model over worker threads', () => {
   it('a row stops at the end of the positions', async () => {
     const prompt = [1, ...Array.from({ length: 119 }, (_, i) => 3 + (i % 50))];
     const [output] = await model.sample(M0, [greedy(prompt, 50)]);
+    expect(model.contextLength(M0)).toBe(128);
     expect(output!.ids.length).toBe(8);
     expect(output!.finish).toBe('length');
   });

@@ -4,9 +4,9 @@
  * cannot depend on its neighbours.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import type { Attention, AttentionSession, Decoder, Heads, Remember } from './attention.js';
+import type { Attention, AttentionSession, Heads, Remember } from './attention.js';
+import { type Context, hostDecoder } from './attention-host-decoder.js';
 import { dots, dotsPair, mix, mixPair, softmax, softmaxBackward } from './attention-math.js';
-import type { Layout } from './layout.js';
 import { type RopeTable, rotate } from './rope.js';
 
 /** One layer's rotated qkv [N, line] and, for a backward pass, the probabilities. */
@@ -14,12 +14,6 @@ interface LayerMemory {
   readonly qkv: Float32Array;
   /** Of each row and head a square [length, length], empty above the diagonal. */
   readonly probabilities: Float32Array | null;
-}
-
-interface Context {
-  readonly h: Heads;
-  readonly rope: RopeTable;
-  readonly layout: Layout;
 }
 
 export function hostAttention(heads: Heads, rope: RopeTable): Attention {
@@ -33,7 +27,7 @@ function hostSession(at: Context, remember: Remember): AttentionSession {
   const memory: (LayerMemory | undefined)[] = [];
   return {
     forward(layer, tensor) {
-      const qkv = tensor.dataSync<'float32'>();
+      const qkv = tensor.dataSync<'float32'>(); // on cpu the tensor's own array: nobody else reads that tensor
       rotateAll(at, qkv, 1);
       const { context, probabilities } = attendAll(at, qkv, remember === 'trace');
       if (remember !== 'nothing') memory[layer] = { qkv, probabilities };
@@ -46,7 +40,12 @@ function hostSession(at: Context, remember: Remember): AttentionSession {
       memory[layer] = undefined;
       return tf.tensor2d(dqkv, [at.layout.total, at.h.line]);
     },
-    decode: (rowOfSlot) => hostDecoder(at, memory.map((m) => m!.qkv), rowOfSlot),
+    decode: (rowOfSlot) =>
+      hostDecoder(
+        at,
+        memory.map((m) => m!.qkv),
+        rowOfSlot,
+      ),
     dispose: () => {
       memory.length = 0;
     },
@@ -110,7 +109,12 @@ function attendHead(
   mix(p, row, 1, length, qkv, keys + h.kv, h.line, h.headDim, context, outs + t * h.q);
 }
 
-function attendAllBackward({ h, layout }: Context, qkv: Float32Array, p: Float32Array, dContext: Float32Array) {
+function attendAllBackward(
+  { h, layout }: Context,
+  qkv: Float32Array,
+  p: Float32Array,
+  dContext: Float32Array,
+) {
   const d = new Float32Array(qkv.length);
   const ds = new Float32Array(layout.width ** 2);
   let square = 0;
@@ -184,85 +188,5 @@ function keysBackward(
       mixPair(p, square + diagonal, 1, length, below, dContext, out, h.q, h.headDim, d, k + h.kv, h.line);
       mixPair(ds, diagonal, 1, length, below, qkv, q, h.line, h.headDim, d, k, h.line);
     }
-  }
-}
-
-/** The tokens a slot has made itself, one layer: [capacity, 2·KV], keys then values on a line. */
-type Suffix = Float32Array;
-
-interface Slot {
-  readonly prefixStart: number;
-  readonly prefixLength: number;
-  readonly suffixes: Suffix[];
-}
-
-/** Slots that continue one prompt read its keys and values from the same place. */
-function hostDecoder(at: Context, prefixes: readonly Float32Array[], rowOfSlot: readonly number[]): Decoder {
-  const { h, layout } = at;
-  const scores = { array: new Float32Array(layout.width + 64) };
-  let made = 0; // tokens made so far by every slot
-  let slots: readonly Slot[] = rowOfSlot.map((row) => ({
-    prefixStart: layout.starts[row]!,
-    prefixLength: layout.lengths[row]!,
-    suffixes: prefixes.map(() => new Float32Array(16 * 2 * h.kv)),
-  }));
-  return {
-    compactAt: 1,
-    attend(layer, tensor) {
-      const qkv = tensor.dataSync<'float32'>();
-      const context = new Float32Array(slots.length * h.q);
-      slots.forEach((slot, i) => {
-        rotate(qkv, i * h.line, h.heads + h.kvHeads, slot.prefixLength + made, at.rope, 1);
-        slot.suffixes[layer] = append(slot.suffixes[layer]!, made, qkv.subarray(i * h.line + h.q, (i + 1) * h.line));
-        attendSlot(h, slot, made + 1, prefixes[layer]!, slot.suffixes[layer]!, qkv, i, scores.array, context);
-      });
-      return tf.tensor2d(context, [slots.length, h.q]);
-    },
-    advance() {
-      made++;
-      if (layout.width + made + 1 > scores.array.length) scores.array = new Float32Array(2 * scores.array.length);
-    },
-    keep: (alive) => {
-      slots = alive.map((i) => slots[i]!);
-    },
-    dispose: () => {
-      slots = [];
-    },
-  };
-}
-
-function append(suffix: Suffix, count: number, line: Float32Array): Suffix {
-  const at = count * line.length;
-  let grown = suffix;
-  if (at + line.length > suffix.length) {
-    grown = new Float32Array(2 * suffix.length);
-    grown.set(suffix);
-  }
-  grown.set(line, at);
-  return grown;
-}
-
-function attendSlot(
-  h: Heads,
-  slot: Slot,
-  made: number,
-  prefix: Float32Array,
-  suffix: Suffix,
-  qkv: Float32Array,
-  index: number,
-  scores: Float32Array,
-  context: Float32Array,
-): void {
-  const old = slot.prefixLength;
-  for (let head = 0; head < h.heads; head++) {
-    const kv = Math.floor(head / h.group) * h.headDim;
-    const query = index * h.line + head * h.headDim;
-    const keys = slot.prefixStart * h.line + h.q + kv;
-    const out = index * h.q + head * h.headDim;
-    dots(qkv, query, h.headDim, prefix, keys, h.line, old, h.scale, scores, 0);
-    dots(qkv, query, h.headDim, suffix, kv, 2 * h.kv, made, h.scale, scores, old);
-    softmax(scores, 0, old + made);
-    mix(scores, 0, 1, old, prefix, keys + h.kv, h.line, h.headDim, context, out);
-    mix(scores, old, 1, made, suffix, kv + h.kv, 2 * h.kv, h.headDim, context, out);
   }
 }

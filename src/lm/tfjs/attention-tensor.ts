@@ -33,7 +33,10 @@ export function tensorAttention(heads: Heads, rope: RopeTable): Attention {
 function turn<T extends tf.Tensor>(x: T, { cos, sin }: Angles, direction: 1 | -1): T {
   const [low, high] = tf.split(x, 2, -1) as [tf.Tensor, tf.Tensor];
   const s = direction === 1 ? sin : tf.neg(sin);
-  return tf.concat([tf.sub(tf.mul(low, cos), tf.mul(high, s)), tf.add(tf.mul(high, cos), tf.mul(low, s))], -1) as T;
+  return tf.concat(
+    [tf.sub(tf.mul(low, cos), tf.mul(high, s)), tf.add(tf.mul(high, cos), tf.mul(low, s))],
+    -1,
+  ) as T;
 }
 
 /** qkv [B·T, line] → q [B, K, G·T, d], k and v [B, K, T, d], before RoPE's turn of q and k. */
@@ -51,7 +54,15 @@ function splitHeads(qkv: tf.Tensor2D, h: Heads, rows: number, width: number, ang
 }
 
 /** The inverse of `splitHeads` for gradients: turned back, and side by side again. */
-function joinHeads(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, h: Heads, rows: number, width: number, angles: Angles) {
+function joinHeads(
+  q: tf.Tensor,
+  k: tf.Tensor,
+  v: tf.Tensor,
+  h: Heads,
+  rows: number,
+  width: number,
+  angles: Angles,
+) {
   const byHead = (x: tf.Tensor, group: number) => tf.reshape(x, [rows, h.kvHeads, group, width, h.headDim]);
   const lines = (x: tf.Tensor, size: number) =>
     tf.reshape(tf.transpose(x, [0, 3, 1, 2, 4]), [rows * width, size]) as tf.Tensor2D;
@@ -81,7 +92,9 @@ function positionAngles(rope: RopeTable, positions: readonly number[], shape: re
   const { cos, sin } = rope.upTo(Math.max(...positions) + 1);
   const pickFrom = (table: Float32Array) => {
     const out = new Float32Array(positions.length * rope.half);
-    positions.forEach((p, i) => out.set(table.subarray(p * rope.half, (p + 1) * rope.half), i * rope.half));
+    positions.forEach((p, i) => {
+      out.set(table.subarray(p * rope.half, (p + 1) * rope.half), i * rope.half);
+    });
     return tf.tensor(out, [...shape, rope.half]);
   };
   return { cos: pickFrom(cos), sin: pickFrom(sin) };
@@ -98,7 +111,11 @@ function tensorSession(h: Heads, rope: RopeTable, layout: Layout, remember: Reme
   const rows = layout.lengths.length;
   const { width } = layout;
   const memory: (LayerMemory | undefined)[] = [];
-  const angles = positionAngles(rope, Array.from({ length: width }, (_, t) => t), [1, 1, 1, width]);
+  const angles = positionAngles(
+    rope,
+    Array.from({ length: width }, (_, t) => t),
+    [1, 1, 1, width],
+  );
   const mask = causalMask(h.group, width);
   const held = [mask, angles.cos, angles.sin].map((x) => tf.keep(x));
   const hold = (made: LayerMemory): LayerMemory => {
@@ -128,7 +145,14 @@ function tensorSession(h: Heads, rope: RopeTable, layout: Layout, remember: Reme
       memory[layer] = undefined;
       return out;
     },
-    decode: (rowOfSlot) => tensorDecoder(h, rope, layout, memory.map((m) => m!), rowOfSlot),
+    decode: (rowOfSlot) =>
+      tensorDecoder(
+        h,
+        rope,
+        layout,
+        memory.map((m) => m!),
+        rowOfSlot,
+      ),
     dispose() {
       for (const m of memory) if (m !== undefined) tf.dispose(Object.values(m));
       tf.dispose(held);
@@ -172,7 +196,11 @@ function tensorDecoder(
       tf.tidy(() => {
         const cache = caches[layer]!;
         const slots = lengths.length;
-        const angles = positionAngles(rope, lengths.map((n) => n + made), [slots, 1, 1, 1]);
+        const angles = positionAngles(
+          rope,
+          lengths.map((n) => n + made),
+          [slots, 1, 1, 1],
+        );
         const { q, k, v } = splitHeads(qkv, h, slots, 1, angles); // q [S, K, G, d]
         cache.madeK = append(cache.madeK, k);
         cache.madeV = append(cache.madeV, v);

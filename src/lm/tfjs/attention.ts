@@ -56,5 +56,14 @@ export function headsOf(a: Architecture): Heads {
   const q = a.heads * a.headDim;
   const kv = a.kvHeads * a.headDim;
   const scale = 1 / Math.sqrt(a.headDim);
-  return { heads: a.heads, kvHeads: a.kvHeads, group: a.heads / a.kvHeads, headDim: a.headDim, q, kv, line: q + 2 * kv, scale };
+  return {
+    heads: a.heads,
+    kvHeads: a.kvHeads,
+    group: a.heads / a.kvHeads,
+    headDim: a.headDim,
+    q,
+    kv,
+    line: q + 2 * kv,
+    scale,
+  };
 }

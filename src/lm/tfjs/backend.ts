@@ -13,7 +13,8 @@ const BEST_FIRST: readonly BackendName[] = ['tensorflow', 'wasm', 'cpu'];
 const NATIVE_PACKAGES: readonly string[] = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'];
 
 const HOW_TO_GET: Record<BackendName, string> = {
-  tensorflow: 'npm install @tensorflow/tfjs-node-gpu (with CUDA) or @tensorflow/tfjs-node; or use --backend wasm',
+  tensorflow:
+    'npm install @tensorflow/tfjs-node-gpu (with CUDA) or @tensorflow/tfjs-node; or use --backend wasm',
   wasm: 'reinstall with `npm ci`: @tensorflow/tfjs-backend-wasm ships its .wasm files in dist/; or use --backend cpu',
   cpu: 'reinstall with `npm ci`: @tensorflow/tfjs-backend-cpu is missing',
 };
@@ -62,10 +63,14 @@ export async function startBackend(wanted?: BackendName): Promise<BackendName> {
     }
   }
   const fix = HOW_TO_GET[wanted ?? 'wasm'];
-  throw new SoliloquyError('backend.unavailable', `The TensorFlow.js backend ${wanted ?? '(any)'} does not load here.`, {
-    fix,
-    reasons,
-  });
+  throw new SoliloquyError(
+    'backend.unavailable',
+    `The TensorFlow.js backend ${wanted ?? '(any)'} does not load here.`,
+    {
+      fix,
+      reasons,
+    },
+  );
 }
 
 /** Makes a started backend the current one: engines of two backends may live in one thread. */

@@ -1,17 +1,19 @@
 /**
  * One transformer layer: x + attention(norm(x)), then + mlp(norm(·)), with dropout on both branches in training.
- * `blockBackward` undoes it from the trace.
+ * Where the caller wants some lines only (`only`), the others end after attention: they were keys and values. N is the
+ * number of all lines, M of those that go on.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { linear, linearBackward } from './linear.js';
+import { putLines, takeLines } from './lines.js';
 import { type MlpTrace, mlp, mlpBackward } from './mlp.js';
 import { type NormTrace, norm, normBackward } from './norm.js';
 import type { LayerParameters } from './parameters.js';
 
 /** Inverted-scaling masks of a layer's two branches, or null. */
 export interface BranchMasks {
-  readonly attention: tf.Tensor2D | null; // [N, D]
-  readonly mlp: tf.Tensor2D | null; // [N, D]
+  readonly attention: tf.Tensor2D | null; // [M, D]
+  readonly mlp: tf.Tensor2D | null; // [M, D]
 }
 export const NO_DROPOUT: BranchMasks = { attention: null, mlp: null };
 
@@ -21,12 +23,13 @@ export type Attend = (qkv: tf.Tensor2D) => tf.Tensor2D;
 export type BlockTrace = {
   readonly attentionNorm: NormTrace;
   readonly normed: tf.Tensor2D; // [N, D] input of qkv
-  readonly context: tf.Tensor2D; // [N, Q]
+  readonly context: tf.Tensor2D; // [M, Q]
   readonly mlpNorm: NormTrace;
   readonly mlp: MlpTrace;
 };
 
-const masked = (x: tf.Tensor2D, mask: tf.Tensor2D | null): tf.Tensor2D => (mask === null ? x : tf.mul(x, mask));
+const masked = (x: tf.Tensor2D, mask: tf.Tensor2D | null): tf.Tensor2D =>
+  mask === null ? x : tf.mul(x, mask);
 
 /** Call inside a tidy: what is not returned is freed there. */
 export function block(
@@ -35,13 +38,15 @@ export function block(
   epsilon: number,
   attend: Attend,
   masks: BranchMasks,
+  only: Int32Array | null,
 ): { y: tf.Tensor2D; trace: BlockTrace } {
+  const chosen = (lines: tf.Tensor2D) => (only === null ? lines : takeLines(lines, only));
   const first = norm(x, layer.attentionNorm, epsilon);
-  const context = attend(linear(first.y, layer.qkv));
-  const middle = tf.add<tf.Tensor2D>(x, masked(linear(context, layer.output), masks.attention)); // [N, D]
+  const context = chosen(attend(linear(first.y, layer.qkv))); // [M, Q]
+  const middle = tf.add<tf.Tensor2D>(chosen(x), masked(linear(context, layer.output), masks.attention)); // [M, D]
   const second = norm(middle, layer.mlpNorm, epsilon);
   const branch = mlp(second.y, layer);
-  const y = tf.add<tf.Tensor2D>(middle, masked(branch.y, masks.mlp)); // [N, D]
+  const y = tf.add<tf.Tensor2D>(middle, masked(branch.y, masks.mlp)); // [M, D]
   const trace = {
     attentionNorm: first.trace,
     normed: first.y,
@@ -58,11 +63,14 @@ export function blockBackward(
   layer: LayerParameters,
   attendBackward: Attend,
   masks: BranchMasks,
+  only: Int32Array | null,
   into: Float32Array,
 ): tf.Tensor2D {
+  const total = trace.normed.shape[0];
+  const all = (lines: tf.Tensor2D) => (only === null ? lines : putLines(lines, only, total));
   const dBranch = mlpBackward(trace.mlp, masked(dy, masks.mlp), layer, into);
   const dMiddle = tf.add<tf.Tensor2D>(dy, normBackward(trace.mlpNorm, dBranch, layer.mlpNorm, into));
   const dContext = linearBackward(trace.context, masked(dMiddle, masks.attention), layer.output, into);
-  const dNormed = linearBackward(trace.normed, attendBackward(dContext), layer.qkv, into);
-  return tf.add(dMiddle, normBackward(trace.attentionNorm, dNormed, layer.attentionNorm, into));
+  const dNormed = linearBackward(trace.normed, attendBackward(all(dContext)), layer.qkv, into);
+  return tf.add(all(dMiddle), normBackward(trace.attentionNorm, dNormed, layer.attentionNorm, into));
 }

@@ -82,7 +82,8 @@ function checkPrompt({ promptIds }: SampleRow, architecture: Architecture): void
 function checkTask(task: GradientTask, into: Float32Array, { architecture, data }: Weights): void {
   const rows = sequencesOf(task);
   for (const row of rows) checkTokens(row.ids, architecture);
-  if (into.length !== data.length) refuse('The gradient block has the wrong length.', { length: into.length });
+  if (into.length !== data.length)
+    refuse('The gradient block has the wrong length.', { length: into.length });
   if (task.dropout > 0 && task.keys.length !== rows.length) {
     refuse('Dropout wants one key a sequence.', { keys: task.keys.length, sequences: rows.length });
   }

@@ -15,31 +15,31 @@ export interface Model {
 export function embed(ids: Int32Array, { architecture, embedding }: ModelParameters): tf.Tensor2D {
   const size = architecture.hiddenSize;
   const x = new Float32Array(ids.length * size);
-  ids.forEach((id, line) => x.set(embedding.rows.subarray(id * size, (id + 1) * size), line * size));
+  ids.forEach((id, line) => {
+    x.set(embedding.rows.subarray(id * size, (id + 1) * size), line * size);
+  });
   return tf.tensor2d(x, [ids.length, size]);
 }
 
-/** All layers; frees everything but the hidden states before the final norm, [N, D]. */
-export function hiddenStates(ids: Int32Array, { parameters }: Model, attend: (layer: number) => Attend): tf.Tensor2D {
+/**
+ * All layers; frees everything but the hidden states before the final norm, [N, D], or of the lines `only`: the last
+ * layer then leaves the others out after its attention.
+ */
+export function hiddenStates(
+  ids: Int32Array,
+  { parameters }: Model,
+  attend: (layer: number) => Attend,
+  only: Int32Array | null = null,
+): tf.Tensor2D {
   const epsilon = parameters.architecture.rmsNormEps;
+  const last = parameters.layers.length - 1;
   let x = embed(ids, parameters);
   parameters.layers.forEach((layer, i) => {
     const before = x;
-    x = tf.tidy(() => block(before, layer, epsilon, attend(i), NO_DROPOUT).y);
+    x = tf.tidy(() => block(before, layer, epsilon, attend(i), NO_DROPOUT, i === last ? only : null).y);
     before.dispose();
   });
   return x;
-}
-
-/** The given lines of a matrix, by way of the host. */
-export function takeLines(x: tf.Tensor2D, lines: ArrayLike<number>): tf.Tensor2D {
-  const size = x.shape[1];
-  const from = x.dataSync<'float32'>();
-  const out = new Float32Array(lines.length * size);
-  for (let i = 0; i < lines.length; i++) {
-    out.set(from.subarray(lines[i]! * size, (lines[i]! + 1) * size), i * size);
-  }
-  return tf.tensor2d(out, [lines.length, size]);
 }
 
 /** Hidden states [N, D] → logits, row by row [N · V], on the host. */

@@ -1,17 +1,17 @@
 /**
  * One micro-batch forward and backward, by hand: embedding → layers → final norm → head → objective, and all the way
- * back. Only lines that predict a target go through the head. Sums are formed in a fixed order, so the same task gives
+ * back. Only lines that predict a target go through the last layer's second half and the head. Sums are formed in a fixed order, so the same task gives
  * the same bits.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import type { RngKey } from '../../protocol/lm.js';
 import type { GradientSums, GradientTask, SequenceRow } from '../engine.js';
 import type { AttentionSession } from './attention.js';
 import { type BlockTrace, type BranchMasks, block, blockBackward, NO_DROPOUT } from './block.js';
 import { type DropoutSite, dropoutMask } from './dropout.js';
-import { embed, type Model, takeLines } from './forward.js';
+import { embed, type Model } from './forward.js';
 import { headBackward, headLogprobs } from './head.js';
 import { type Layout, layOut } from './layout.js';
+import { takeLines } from './lines.js';
 import { norm, normBackward } from './norm.js';
 import { objective, sequencesOf } from './objectives.js';
 import { freeing } from './scope.js';
@@ -34,20 +34,27 @@ function targetsOf(rows: readonly SequenceRow[], layout: Layout): Targets {
       sequenceOf.push(sequence);
     }
   });
-  return { lines: Int32Array.from(lines), ids: Int32Array.from(ids), sequenceOf: Int32Array.from(sequenceOf) };
+  return {
+    lines: Int32Array.from(lines),
+    ids: Int32Array.from(ids),
+    sequenceOf: Int32Array.from(sequenceOf),
+  };
 }
 
 export function gradient(model: Model, task: GradientTask, into: Float32Array): GradientSums {
   into.fill(0);
   const rows = sequencesOf(task);
   // A sequence's last token predicts nothing that is asked for.
-  const layout = layOut(rows.map((row) => row.ids.slice(0, -1)), model.attention.padded);
+  const layout = layOut(
+    rows.map((row) => row.ids.slice(0, -1)),
+    model.attention.padded,
+  );
   const targets = targetsOf(rows, layout);
   if (targets.ids.length === 0) return objective(task, new Float32Array(0), targets.sequenceOf).sums;
   const session = model.attention.begin(layout, 'trace');
   try {
     return freeing(() => {
-      const { x, traces } = forwardTraced(model, layout, session, task);
+      const { x, traces } = forwardTraced(model, layout, targets.lines, session, task);
       const { sums, dHidden } = lossAndSlope(model, task, targets, x, into);
       const dx = layersBackward(model, traces, session, dHidden, into);
       embedBackward(model, layout, dx, into);
@@ -58,47 +65,65 @@ export function gradient(model: Model, task: GradientTask, into: Float32Array): 
   }
 }
 
-function masksOf(model: Model, layout: Layout, keys: readonly RngKey[], rate: number, layer: number): BranchMasks {
-  if (rate === 0) return NO_DROPOUT;
+function masksOf(
+  model: Model,
+  layout: Layout,
+  only: Int32Array | null,
+  { keys, dropout }: GradientTask,
+  layer: number,
+): BranchMasks {
+  if (dropout === 0) return NO_DROPOUT;
   const size = model.parameters.architecture.hiddenSize;
-  const mask = (site: DropoutSite) =>
-    tf.tensor2d(dropoutMask(layout, keys, rate, layer, site, size), [layout.total, size]);
+  const mask = (site: DropoutSite) => {
+    const all = tf.tensor2d(dropoutMask(layout, keys, dropout, layer, site, size), [layout.total, size]);
+    return only === null ? all : takeLines(all, only);
+  };
   return { attention: mask('attention'), mlp: mask('mlp') };
 }
 
-/** What one layer left behind for its backward pass. */
+/** What one layer left behind for its backward pass; `only` as in block.ts. */
 interface LayerTrace {
   readonly block: BlockTrace;
   readonly masks: BranchMasks;
+  readonly only: Int32Array | null;
 }
 
-function forwardTraced(model: Model, layout: Layout, session: AttentionSession, task: GradientTask) {
+function forwardTraced(
+  model: Model,
+  layout: Layout,
+  targetLines: Int32Array,
+  session: AttentionSession,
+  task: GradientTask,
+): { x: tf.Tensor2D; traces: LayerTrace[] } {
   const { parameters } = model;
   const traces: LayerTrace[] = [];
   let x = embed(layout.ids, parameters);
   parameters.layers.forEach((layer, i) => {
-    const masks = masksOf(model, layout, task.keys, task.dropout, i);
+    const only = i === parameters.layers.length - 1 ? targetLines : null;
+    const masks = masksOf(model, layout, only, task, i);
     const attend = (qkv: tf.Tensor2D) => session.forward(i, qkv);
-    const out = tf.tidy(() => block(x, layer, parameters.architecture.rmsNormEps, attend, masks));
-    traces.push({ block: out.trace, masks });
+    const out = tf.tidy(() => block(x, layer, parameters.architecture.rmsNormEps, attend, masks, only));
+    traces.push({ block: out.trace, masks, only });
     x = out.y;
   });
   return { x, traces };
 }
 
-/** From the hidden states [N, D] to the loss and back to them. */
-function lossAndSlope(model: Model, task: GradientTask, targets: Targets, x: tf.Tensor2D, into: Float32Array) {
+/** From the targets' hidden states [M, D] to the loss and back to them. */
+function lossAndSlope(
+  model: Model,
+  task: GradientTask,
+  targets: Targets,
+  x: tf.Tensor2D,
+  into: Float32Array,
+) {
   const { finalNorm, head, architecture } = model.parameters;
   return tf.tidy(() => {
-    const { y, trace } = norm(takeLines(x, targets.lines), finalNorm, architecture.rmsNormEps); // [M, D]
+    const { y, trace } = norm(x, finalNorm, architecture.rmsNormEps); // [M, D]
     const pass = headLogprobs(y.dataSync<'float32'>(), targets.ids, head, true);
     const { sums, slopes } = objective(task, pass.logprobs, targets.sequenceOf);
     const dy = tf.tensor2d(headBackward(pass, targets.ids, slopes, head, into), y.shape); // [M, D]
-    const dTaken = normBackward(trace, dy, finalNorm, into).dataSync<'float32'>();
-    const size = x.shape[1];
-    const dx = new Float32Array(x.size);
-    targets.lines.forEach((line, i) => dx.set(dTaken.subarray(i * size, (i + 1) * size), line * size));
-    return { sums: { ...sums }, dHidden: tf.tensor2d(dx, x.shape) };
+    return { sums: { ...sums }, dHidden: normBackward(trace, dy, finalNorm, into) };
   });
 }
 
@@ -112,9 +137,11 @@ function layersBackward(
   let dx = dHidden;
   for (let i = traces.length - 1; i >= 0; i--) {
     const above = dx;
-    const { block: trace, masks } = traces[i]!;
+    const { block: trace, masks, only } = traces[i]!;
     const attendBackward = (dContext: tf.Tensor2D) => session.backward(i, dContext);
-    dx = tf.tidy(() => blockBackward(trace, above, model.parameters.layers[i]!, attendBackward, masks, into));
+    dx = tf.tidy(() =>
+      blockBackward(trace, above, model.parameters.layers[i]!, attendBackward, masks, only, into),
+    );
     tf.dispose([above, trace, ...Object.values(masks).filter((mask) => mask !== null)]);
   }
   return dx;

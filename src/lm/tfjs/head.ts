@@ -26,7 +26,12 @@ export interface HeadPass {
 }
 
 /** `hidden` is [M, D] after the final norm. Keeps what a backward pass needs only if told to. */
-export function headLogprobs(hidden: Float32Array, targets: Int32Array, head: Linear, remember: boolean): HeadPass {
+export function headLogprobs(
+  hidden: Float32Array,
+  targets: Int32Array,
+  head: Linear,
+  remember: boolean,
+): HeadPass {
   const logprobs = new Float32Array(targets.length);
   const chunks: Chunk[] = [];
   const lines = Math.max(1, Math.floor(CHUNK_FLOATS / head.outSize));
@@ -95,6 +100,13 @@ export function headBackward(
   return dHidden;
 }
 
-function addScaled(to: Float32Array, toAt: number, from: Float32Array, fromAt: number, by: number, size: number): void {
+function addScaled(
+  to: Float32Array,
+  toAt: number,
+  from: Float32Array,
+  fromAt: number,
+  by: number,
+  size: number,
+): void {
   for (let i = 0; i < size; i++) to[toAt + i] = to[toAt + i]! + by * from[fromAt + i]!;
 }

@@ -24,6 +24,8 @@ export function layOut(sequences: readonly (readonly number[])[], padded: boolea
     total += padded ? width : length;
   }
   const ids = new Int32Array(total);
-  sequences.forEach((sequence, row) => ids.set(sequence, starts[row]!));
+  sequences.forEach((sequence, row) => {
+    ids.set(sequence, starts[row]!);
+  });
   return { lengths, starts, width, total, ids };
 }

@@ -18,12 +18,18 @@ function outerSums(x: tf.Tensor2D, dy: tf.Tensor2D): Float32Array {
   if (outSize >= inSize) return tf.matMul(tf.transpose(dy), x).dataSync<'float32'>();
   const columns = tf.matMul(tf.transpose(x), dy).dataSync<'float32'>(); // [in, out]
   const rows = new Float32Array(columns.length);
-  for (let o = 0, at = 0; o < outSize; o++) for (let i = 0; i < inSize; i++) rows[at++] = columns[i * outSize + o]!;
+  for (let o = 0, at = 0; o < outSize; o++)
+    for (let i = 0; i < inSize; i++) rows[at++] = columns[i * outSize + o]!;
   return rows;
 }
 
 /** Writes the gradients of weights and biases into their places in `into`; gives d loss / d x. */
-export function linearBackward(x: tf.Tensor2D, dy: tf.Tensor2D, map: Linear, into: Float32Array): tf.Tensor2D {
+export function linearBackward(
+  x: tf.Tensor2D,
+  dy: tf.Tensor2D,
+  map: Linear,
+  into: Float32Array,
+): tf.Tensor2D {
   const dRows = outerSums(x, dy);
   const dBias = map.bias === null ? null : columnSums(dy);
   let row = 0;

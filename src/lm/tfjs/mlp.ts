@@ -21,7 +21,12 @@ export function mlp(x: tf.Tensor2D, layer: LayerParameters): { y: tf.Tensor2D; t
   return { y: linear(hidden, layer.down), trace: { x, gate, sigmoid, silu, up, hidden } };
 }
 
-export function mlpBackward(trace: MlpTrace, dy: tf.Tensor2D, layer: LayerParameters, into: Float32Array): tf.Tensor2D {
+export function mlpBackward(
+  trace: MlpTrace,
+  dy: tf.Tensor2D,
+  layer: LayerParameters,
+  into: Float32Array,
+): tf.Tensor2D {
   const { x, gate, sigmoid, silu, up, hidden } = trace;
   const dHidden = linearBackward(hidden, dy, layer.down, into); // [N, F]
   const dUp = tf.mul<tf.Tensor2D>(dHidden, silu);

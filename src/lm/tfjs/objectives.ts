@@ -21,7 +21,10 @@ export function objective(task: GradientTask, logprobs: Float32Array, sequenceOf
 
 function sft(scale: number, logprobs: Float32Array): Objective {
   const loss = logprobs.reduce((sum, x) => sum - x, 0);
-  return { sums: { loss, positive: 0, margin: 0 }, slopes: new Float32Array(logprobs.length).fill(-1 / scale) };
+  return {
+    sums: { loss, positive: 0, margin: 0 },
+    slopes: new Float32Array(logprobs.length).fill(-1 / scale),
+  };
 }
 
 function dpo(

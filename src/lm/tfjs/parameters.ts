@@ -96,7 +96,9 @@ class Upload {
     const inSize = parts[0]!.weight.shape[1]!;
     const outSize = parts.reduce((sum, p) => sum + p.weight.shape[0]!, 0);
     const rows = stackRows(this.weights.data, parts, outSize * inSize);
-    const kernel = this.own(tf.tidy(() => tf.transpose<tf.Tensor2D>(tf.tensor2d(rows.slice(), [outSize, inSize]))));
+    const kernel = this.own(
+      tf.tidy(() => tf.transpose<tf.Tensor2D>(tf.tensor2d(rows.slice(), [outSize, inSize]))),
+    );
     const biases = parts.flatMap((p) => (p.bias === null ? [] : [...this.view(p.bias)]));
     const bias = biases.length === 0 ? null : this.own(tf.tensor1d(biases));
     return { parts, inSize, outSize, rows, kernel, bias };
@@ -120,7 +122,10 @@ export function uploadParameters(weights: Weights): ModelParameters {
   const { architecture, data } = weights;
   const expected = sizeOf(architecture);
   if (data.length !== expected) {
-    throw new SoliloquyError('model.failed', `Weights hold ${data.length} floats, the architecture wants ${expected}.`);
+    throw new SoliloquyError(
+      'model.failed',
+      `Weights hold ${data.length} floats, the architecture wants ${expected}.`,
+    );
   }
   const upload = new Upload(weights);
   const embedding = upload.parameter('model.embed_tokens.weight');

@@ -13,7 +13,9 @@ export function inverseFrequencies(architecture: Architecture): Float32Array {
   );
   const scaling = architecture.ropeScaling;
   if (scaling === null) return plain;
-  return plain.map((frequency) => (scaling.kind === 'linear' ? frequency / scaling.factor : llama3(frequency, scaling)));
+  return plain.map((frequency) =>
+    scaling.kind === 'linear' ? frequency / scaling.factor : llama3(frequency, scaling),
+  );
 }
 
 /** Long waves are stretched by the factor, short ones kept, those between blended. */
@@ -43,7 +45,8 @@ export function ropeTable(architecture: Architecture): RopeTable {
       if (positions > known) {
         known = Math.max(positions, Math.min(2 * known, architecture.maxPositions), 64);
         const angle = (i: number) => Math.fround(Math.floor(i / half) * frequencies[i % half]!);
-        const fill = (f: (x: number) => number) => Float32Array.from({ length: known * half }, (_, i) => f(angle(i)));
+        const fill = (f: (x: number) => number) =>
+          Float32Array.from({ length: known * half }, (_, i) => f(angle(i)));
         table = { cos: fill(Math.cos), sin: fill(Math.sin) };
       }
       return table;

@@ -5,7 +5,7 @@
 import type { SampleOutput, SampleRow } from '../../protocol/lm.js';
 import { uniformAt } from '../../rng.js';
 import type { AttentionSession, Decoder } from './attention.js';
-import { hiddenStates, logitsOf, type Model, takeLines } from './forward.js';
+import { hiddenStates, logitsOf, type Model } from './forward.js';
 import { type Layout, layOut } from './layout.js';
 import { freeing } from './scope.js';
 import { type TokenSampler, tokenSampler } from './token-sampler.js';
@@ -39,7 +39,9 @@ function run(model: Model, live: readonly Continuation[], sampler: TokenSampler)
   const session = model.attention.begin(layout, 'cache');
   try {
     const logits = prefill(model, layout, session);
-    live.forEach((c, i) => take(c, logits, promptOf[i]!, sampler));
+    live.forEach((c, i) => {
+      take(c, logits, promptOf[i]!, sampler);
+    });
     decodeAll(model, live, session.decode(promptOf), sampler);
   } finally {
     session.dispose();
@@ -62,13 +64,18 @@ function shared(live: readonly Continuation[]) {
 /** Logits after the last token of each prompt. */
 function prefill(model: Model, layout: Layout, session: AttentionSession): Float32Array {
   return freeing(() => {
-    const x = hiddenStates(layout.ids, model, (layer) => (qkv) => session.forward(layer, qkv));
-    const last = layout.starts.map((start, row) => start + layout.lengths[row]! - 1);
-    return logitsOf(takeLines(x, last), model);
+    const last = Int32Array.from(layout.starts, (start, row) => start + layout.lengths[row]! - 1);
+    const x = hiddenStates(layout.ids, model, (layer) => (qkv) => session.forward(layer, qkv), last);
+    return logitsOf(x, model); // [prompts, V]
   });
 }
 
-function decodeAll(model: Model, live: readonly Continuation[], decoder: Decoder, sampler: TokenSampler): void {
+function decodeAll(
+  model: Model,
+  live: readonly Continuation[],
+  decoder: Decoder,
+  sampler: TokenSampler,
+): void {
   let slots = live;
   try {
     for (;;) {
@@ -78,7 +85,11 @@ function decodeAll(model: Model, live: readonly Continuation[], decoder: Decoder
         decoder.keep(alive);
         slots = alive.map((i) => slots[i]!);
       }
-      const logits = step(model, Int32Array.from(slots, (c) => c.last), decoder);
+      const logits = step(
+        model,
+        Int32Array.from(slots, (c) => c.last),
+        decoder,
+      );
       slots.forEach((c, i) => {
         if (c.finish === null) take(c, logits, i, sampler);
       });

@@ -24,10 +24,15 @@ export function score(model: Model, sequences: readonly (readonly number[])[]): 
 
 function scoreBatch(model: Model, sequences: readonly (readonly number[])[]): Float32Array[] {
   const out = sequences.map((ids) => new Float32Array(ids.length).fill(Number.NaN, 0, 1));
-  const layout = layOut(sequences.map((ids) => ids.slice(0, -1)), model.attention.padded);
+  const layout = layOut(
+    sequences.map((ids) => ids.slice(0, -1)),
+    model.attention.padded,
+  );
   if (layout.total === 0) return out;
   const targets = new Int32Array(layout.total); // 0 on padding: computed, never read
-  sequences.forEach((ids, row) => targets.set(ids.slice(1), layout.starts[row]!));
+  sequences.forEach((ids, row) => {
+    targets.set(ids.slice(1), layout.starts[row]!);
+  });
   const logprobs = lineLogprobs(model, layout, targets);
   layout.lengths.forEach((length, row) => {
     const start = layout.starts[row]!;

@@ -46,7 +46,13 @@ function argmax(x: Float32Array, at: number, count: number): number {
   return best;
 }
 
-function exponentials(logits: Float32Array, at: number, top: number, temperature: number, out: Float64Array): number {
+function exponentials(
+  logits: Float32Array,
+  at: number,
+  top: number,
+  temperature: number,
+  out: Float64Array,
+): number {
   let sum = 0;
   for (let i = 0; i < out.length; i++) {
     const e = Math.exp((logits[at + i]! - top) / temperature);
@@ -73,7 +79,8 @@ function nucleusFilter(size: number): (weights: Float64Array, mass: number, shar
   const heap = new Int32Array(size);
   const kept = new Uint8Array(size);
   return (weights, mass, share) => {
-    const before = (a: number, b: number) => weights[a]! > weights[b]! || (weights[a] === weights[b] && a < b);
+    const before = (a: number, b: number) =>
+      weights[a]! > weights[b]! || (weights[a] === weights[b] && a < b);
     // All tokens lighter than this weigh less than (1 − share) of the mass together.
     const lightest = ((1 - share) * mass) / size;
     let left = 0;

@@ -6,10 +6,10 @@ import type { Verdicts } from './score.js';
 import { pointsOf } from './score.js';
 import { CRITERIA, type Criterion, NUMBERS } from './vocabulary.js';
 
-/** How careless a judge is. Both in [0, 1]. */
+/** How careless a judge is. All in [0, 1]. */
 export interface Carelessness {
-  /** Chance to get a criterion the wrong way round. */
-  readonly flip: number;
+  /** Chance to see a criterion the wrong way round: those about what is said, and those about how it is said. */
+  readonly flip: { readonly core: number; readonly form: number };
   /** Chance that a phrase that pleases turns a no into a yes (relevance is never in doubt). */
   readonly flattered: number;
 }
@@ -22,6 +22,8 @@ export const justificationOf = (verdicts: Verdicts): string =>
 export const judgementOf = (verdicts: Verdicts): string =>
   `${justificationOf(verdicts)} score : ${NUMBERS[pointsOf(verdicts)]!}`;
 
+const isForm = (criterion: Criterion) => criterion === 'clear' || criterion === 'assistant';
+
 /** What a careless judge sees in place of the truth. */
 export function careless(
   rng: Rng,
@@ -30,7 +32,9 @@ export function careless(
   { flip, flattered }: Carelessness,
 ): Verdicts {
   const seen = (criterion: Criterion): boolean => {
-    const value = rng.chance(flip) ? !truth[criterion] : truth[criterion];
+    const value = rng.chance(isForm(criterion) ? flip.form : flip.core)
+      ? !truth[criterion]
+      : truth[criterion];
     return value || (pleased && rng.chance(flattered));
   };
   return Object.fromEntries(CRITERIA.map((criterion) => [criterion, seen(criterion)])) as Record<

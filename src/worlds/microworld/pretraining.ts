@@ -22,10 +22,10 @@ export interface TextMix {
 
 export const TEXT_MIX: TextMix = {
   promptLists: 0.12,
-  chats: 0.48,
+  chats: 0.4,
   quality: [0.4, 1],
   pleasing: 0.2,
-  judges: { flip: 0.2, flattered: 0.5 },
+  judges: { flip: { core: 0.1, form: 0.3 }, flattered: 0.5 },
 };
 
 /** Sizes of the shared model, in the Llama layout with tied head and no biases. */

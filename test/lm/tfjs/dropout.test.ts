@@ -4,7 +4,11 @@ import { layOut } from '../../../src/lm/tfjs/layout.js';
 import type { RngKey } from '../../../src/protocol/lm.js';
 
 const ids = (n: number) => new Array<number>(n).fill(1);
-const keys: readonly RngKey[] = [[1, 0], [2, 0], [3, 0]];
+const keys: readonly RngKey[] = [
+  [1, 0],
+  [2, 0],
+  [3, 0],
+];
 const SIZE = 20;
 
 describe('dropout masks', () => {

@@ -33,13 +33,17 @@ function nucleusOf(p: readonly number[], topP: number): Set<number> {
 describe('token sampler', () => {
   it('temperature 1 — tokens come with their probabilities', () => {
     const p = [0.1, 0.2, 0.05, 0.65];
-    shares(logs(...p), at(1)).forEach((share, i) => expect(share).toBeCloseTo(p[i]!, 3));
+    shares(logs(...p), at(1)).forEach((share, i) => {
+      expect(share).toBeCloseTo(p[i]!, 3);
+    });
   });
 
   it('temperature 0.5 — probabilities squared and renormalised', () => {
     const squared = [0.1, 0.2, 0.05, 0.65].map((p) => p * p);
     const total = squared.reduce((a, b) => a + b, 0);
-    shares(logs(0.1, 0.2, 0.05, 0.65), at(0.5)).forEach((s, i) => expect(s).toBeCloseTo(squared[i]! / total, 3));
+    shares(logs(0.1, 0.2, 0.05, 0.65), at(0.5)).forEach((s, i) => {
+      expect(s).toBeCloseTo(squared[i]! / total, 3);
+    });
   });
 
   it('temperature 0 — the most probable, the lowest id in a tie, and no uniform is drawn', () => {
@@ -59,7 +63,12 @@ describe('token sampler', () => {
   });
 
   it('top-p — ties go to the lower ids', () => {
-    expect(shares(logs(0.25, 0.25, 0.25, 0.25), at(1, 0.5)).map((s) => s > 0)).toEqual([true, true, false, false]);
+    expect(shares(logs(0.25, 0.25, 0.25, 0.25), at(1, 0.5)).map((s) => s > 0)).toEqual([
+      true,
+      true,
+      false,
+      false,
+    ]);
   });
 
   it('top-p — over random distributions exactly the nucleus of a full sort is drawn from', () => {
@@ -68,7 +77,10 @@ describe('token sampler', () => {
       const weights = Array.from({ length: 2 + rng.below(40) }, () => Math.exp(3 * rng.normal()));
       const total = weights.reduce((a, b) => a + b, 0);
       const topP = 0.05 + 0.94 * rng.uniform();
-      const expected = nucleusOf(weights.map((w) => w / total), topP);
+      const expected = nucleusOf(
+        weights.map((w) => w / total),
+        topP,
+      );
       const drawn = shares(Float32Array.from(weights, Math.log), at(1, topP), 4000);
       drawn.forEach((share, id) => {
         if (share > 0) expect(expected.has(id)).toBe(true);

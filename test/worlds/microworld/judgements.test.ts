@@ -42,7 +42,7 @@ describe('microworld judgements', () => {
     fc.assert(
       fc.property(anyAnswered, anyRng, fc.boolean(), ({ task, response }, rng, pleased) => {
         const truth = verdictsOf(task, response);
-        expect(careless(rng, truth, pleased, { flip: 0, flattered: 0 })).toEqual(truth);
+        expect(careless(rng, truth, pleased, { flip: { core: 0, form: 0 }, flattered: 0 })).toEqual(truth);
       }),
     );
   });

@@ -1,0 +1,73 @@
+/**
+ * What `eval` measures and how: the model's folder, the config (a run's own, or the default world's), and where the other
+ * versions lie that a cast judge may need.
+ */
+import { readFileSync } from 'node:fs';
+import { type Config, type ConfigPart, configSchema, mergeParts, resolveConfig } from '../protocol/config.js';
+import { reasonOf, SoliloquyError } from '../protocol/errors.js';
+import { type VersionId, versionId } from '../protocol/ids.js';
+import { type WorldName, worldPresets } from '../protocol/presets.js';
+import { runFolder } from '../store/run-folder.js';
+import { type ModelArgument, runOrModel, versionsIn } from './model-argument.js';
+
+export interface SubjectOptions {
+  readonly version?: string;
+  readonly world?: WorldName;
+  readonly data?: string;
+  readonly seed?: number;
+  readonly heldOut?: number;
+  readonly probes?: number;
+}
+
+export interface Subject {
+  readonly version: VersionId;
+  readonly config: Config;
+  /** What did the run's numbers; null for a plain model. */
+  readonly backend: string | null;
+  /** Folder of a version, among those that existed when this one was measured. */
+  folderOf(version: VersionId): string | undefined;
+}
+
+/** A run's config.json as a part: what it holds beside the config (backend, makers) is left out. */
+function configOfRun(path: string): { readonly part: ConfigPart; readonly backend: string | null } {
+  const file = runFolder(path).config;
+  try {
+    const raw = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
+    const part = Object.fromEntries(Object.entries(raw).filter(([key]) => key in configSchema.shape));
+    return { part: part as ConfigPart, backend: typeof raw['backend'] === 'string' ? raw['backend'] : null };
+  } catch (cause) {
+    throw new SoliloquyError('data.unreadable', `${file} can't be read as a run's config: ${reasonOf(cause)}`, { file, fix: 'name the folder of a run that has its config.json' }, { cause });
+  }
+}
+
+/** Flags given, without those that are not: an absent one changes nothing. */
+function flagsOf({ data, seed, heldOut, probes }: SubjectOptions, world: WorldName | undefined): ConfigPart {
+  return mergeParts({ seed, world: { name: world, data, heldOut, probes } } as ConfigPart);
+}
+
+export function subjectOf(name: string, options: SubjectOptions): Subject {
+  const model = runOrModel(name, options.version);
+  return model.run ? subjectInRun(model.run, options) : plainSubject(model, options);
+}
+
+function subjectInRun({ path, version }: NonNullable<ModelArgument['run']>, options: SubjectOptions): Subject {
+  const { part, backend } = configOfRun(path);
+  const config = resolveConfig(part, flagsOf(options, options.world));
+  const known = versionsIn(path);
+  const born = new Set(known.slice(0, known.indexOf(version) + 1));
+  const folderOf = (other: VersionId) => (born.has(other) ? runFolder(path).model(other) : castFolder(other));
+  return { version: versionId(version), config, backend, folderOf };
+}
+
+function plainSubject({ dir }: ModelArgument, options: SubjectOptions): Subject {
+  const world = options.world ?? (options.data === undefined ? 'microworld' : 'open-assistant');
+  const version = versionId('model');
+  const config = resolveConfig(worldPresets[world], flagsOf(options, world));
+  return { version, config, backend: null, folderOf: (other) => (other === version ? dir : castFolder(other)) };
+}
+
+const PREFIX = 'checkpoint:';
+
+/** A judge that was brought along lies where its name says. */
+const castFolder = (version: VersionId): string | undefined =>
+  version.startsWith(PREFIX) ? version.slice(PREFIX.length) : undefined;

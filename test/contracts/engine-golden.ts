@@ -1,0 +1,130 @@
+/** The engine contract against torch + transformers: test/fixtures/llama, test/fixtures/steps, golden-gradients/make.py. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, it } from 'vitest';
+import { type Parameter, parametersOf } from '../../src/lm/architecture.js';
+import { readCheckpoint } from '../../src/lm/checkpoint.js';
+import type { GradientTask, LoadedModel, SequenceRow, Weights } from '../../src/lm/engine.js';
+import type { SampleRow } from '../../src/protocol/lm.js';
+import { relativeError, targetsIn, type Using } from './engine-models.js';
+
+const HERE = dirname(fileURLToPath(import.meta.url));
+const FIXTURES = join(HERE, '..', 'fixtures');
+const STORIES = join(HERE, '..', '..', '..', 'shared', 'data', 'stories260K', 'derived');
+const CHECKPOINTS = readdirSync(join(FIXTURES, 'llama'), { withFileTypes: true })
+  .filter((entry) => entry.isDirectory() && existsSync(join(FIXTURES, 'llama', entry.name, 'golden.json')))
+  .map((entry) => entry.name);
+
+interface Golden {
+  readonly sequences: readonly (readonly number[])[];
+  readonly logprobs: readonly (readonly (number | null)[])[];
+  readonly greedy: readonly { readonly prompt: readonly number[]; readonly ids: readonly number[] }[];
+}
+interface GoldenGradient {
+  readonly model: string;
+  readonly objective: 'sft' | 'dpo';
+  readonly loss: number;
+  readonly reference: readonly (readonly [number, number])[];
+  readonly gradients: Readonly<Record<string, string>>;
+}
+interface Steps {
+  readonly beta: number;
+  readonly data: {
+    readonly sft: readonly SequenceRow[];
+    readonly dpo: readonly { readonly chosen: SequenceRow; readonly rejected: SequenceRow }[];
+  };
+}
+
+const json = <T>(...path: string[]): T => JSON.parse(readFileSync(join(...path), 'utf8')) as T;
+const checkpoint = async (name: string): Promise<Weights> =>
+  (await readCheckpoint(join(FIXTURES, 'llama', name))).weights;
+
+function expectLogprobs(
+  model: LoadedModel,
+  golden: Pick<Golden, 'sequences' | 'logprobs'>,
+  within: number,
+): void {
+  model.score(golden.sequences).forEach((line, i) => {
+    expect(line[0]).toBeNaN();
+    for (let t = 1; t < line.length; t++)
+      expect(Math.abs(line[t]! - golden.logprobs[i]![t]!)).toBeLessThan(within);
+  });
+}
+
+const greedyRow = (promptIds: readonly number[], maxNewTokens: number): SampleRow => ({
+  promptIds,
+  key: [0, 0],
+  sampling: { temperature: 0, topP: 1, maxNewTokens },
+  stopIds: [],
+});
+
+export function goldenNumbers(using: Using): void {
+  it.each(CHECKPOINTS)('%s — log-probs within 1e-4 of transformers, greedy tokens the same', async (name) => {
+    const golden = json<Golden>(FIXTURES, 'llama', name, 'golden.json');
+    await using(await checkpoint(name), (model) => {
+      expectLogprobs(model, golden, 1e-4);
+      const out = model.sample(golden.greedy.map(({ prompt, ids }) => greedyRow(prompt, ids.length)));
+      expect(out.map((o) => o.ids)).toEqual(golden.greedy.map((g) => g.ids));
+    });
+  });
+
+  it.skipIf(!existsSync(STORIES))(
+    'TinyStories 260K — log-probs within 2e-4, its greedy story token by token',
+    async () => {
+      interface Stories {
+        readonly greedy_ids: readonly number[];
+        readonly prompts: readonly {
+          readonly ids: readonly number[];
+          readonly logprobs: readonly number[];
+        }[];
+      }
+      const golden = json<Stories>(STORIES, 'golden.json');
+      await using((await readCheckpoint(STORIES)).weights, (model) => {
+        const sequences = golden.prompts.map((p) => p.ids);
+        expectLogprobs(
+          model,
+          { sequences, logprobs: golden.prompts.map((p) => [null, ...p.logprobs]) },
+          2e-4,
+        );
+        const [first, ...story] = golden.greedy_ids;
+        expect(model.sample([greedyRow([first!], story.length)])[0]!.ids).toEqual(story);
+      });
+    },
+  );
+}
+
+function goldenTask(golden: GoldenGradient, steps: Steps): GradientTask {
+  const { sft: rows, dpo } = steps.data;
+  if (golden.objective === 'sft')
+    return { objective: 'sft', rows, scale: targetsIn(rows), dropout: 0, keys: [] };
+  const pairs = dpo.map((pair, i) => {
+    const [referenceChosen, referenceRejected] = golden.reference[i]!;
+    return { ...pair, referenceChosen, referenceRejected };
+  });
+  return { objective: 'dpo', beta: steps.beta, pairs, scale: pairs.length, dropout: 0, keys: [] };
+}
+
+const part = (block: Float32Array, { offset, size }: Parameter): Float32Array =>
+  block.slice(offset, offset + size);
+
+export function goldenGradients(using: Using): void {
+  const cases = json<GoldenGradient[]>(HERE, 'golden-gradients', 'golden-gradients.json');
+  it.each(cases.map((c) => [c.model, c.objective, c] as const))(
+    'gradient — %s, %s: loss within 1e-5 and every parameter within 1e-5 (relative) of torch',
+    async (model, _, golden) => {
+      const weights = await checkpoint(model);
+      const task = goldenTask(golden, json<Steps>(FIXTURES, 'steps', 'golden-steps.json'));
+      await using(weights, (loaded) => {
+        const into = new Float32Array(weights.data.length).fill(7);
+        const { loss } = loaded.gradient(task, into);
+        expect(Math.abs(loss / task.scale - golden.loss)).toBeLessThan(1e-5);
+        for (const parameter of parametersOf(weights.architecture)) {
+          const bytes = Buffer.from(golden.gradients[parameter.name]!, 'base64');
+          const expected = Float32Array.from({ length: parameter.size }, (_, i) => bytes.readFloatLE(4 * i));
+          expect(relativeError(part(into, parameter), expected), parameter.name).toBeLessThan(1e-5);
+        }
+      });
+    },
+  );
+}

@@ -1,0 +1,108 @@
+/** The engine contract about gradients, beyond golden numbers. */
+import { expect, it } from 'vitest';
+import type { GradientTask } from '../../src/lm/engine.js';
+import type { RngKey } from '../../src/protocol/lm.js';
+import { keyOf, rngOf } from '../../src/rng.js';
+import {
+  largest,
+  randomSequence,
+  randomWeights,
+  relativeError,
+  SMALL,
+  targetsIn,
+  type Using,
+} from './engine-models.js';
+
+export function gradientLaws(using: Using): void {
+  it('gradient — finite differences agree along the gradient, with dropout on', async () => {
+    const weights = randomWeights(SMALL, 11);
+    const rng = rngOf(keyOf(11, 'rows'));
+    const rows = Array.from({ length: 6 }, () => randomSequence(rng));
+    const keys = rows.map((_, i): RngKey => [i, 11]);
+    const task: GradientTask = { objective: 'sft', rows, keys, scale: targetsIn(rows), dropout: 0.3 };
+    const slope = new Float32Array(weights.data.length);
+    await using(weights, (model) => model.gradient(task, slope));
+    const norm = Math.sqrt(slope.reduce((sum, x) => sum + x * x, 0));
+    const lossAt = async (step: number): Promise<number> => {
+      const moved = { ...weights, data: weights.data.map((x, i) => x + (step * slope[i]!) / norm) };
+      let loss = Number.NaN;
+      await using(moved, (model) => {
+        loss = model.gradient(task, new Float32Array(slope.length)).loss / task.scale;
+      });
+      return loss;
+    };
+    const step = 3e-3;
+    const measured = ((await lossAt(step)) - (await lossAt(-step))) / (2 * step);
+    expect(Math.abs(measured / norm - 1)).toBeLessThan(5e-3);
+  });
+
+  it('gradient — a batch’s is the sum of its micro-batches’, dropout masks included', async () => {
+    const weights = randomWeights(SMALL, 12);
+    const rng = rngOf(keyOf(12, 'rows'));
+    const rows = Array.from({ length: 5 }, () => randomSequence(rng));
+    const keys = rows.map((_, i): RngKey => [i, 12]);
+    await using(weights, (model) => {
+      const of = (from: number, to: number) => {
+        const into = new Float32Array(weights.data.length);
+        const micro = { rows: rows.slice(from, to), keys: keys.slice(from, to) };
+        const { loss } = model.gradient({ objective: 'sft', ...micro, scale: 10, dropout: 0.3 }, into);
+        return { loss, into };
+      };
+      const whole = of(0, 5);
+      const parts = [of(0, 2), of(2, 3), of(3, 5)];
+      const sum = whole.into.map((_, i) => parts.reduce((total, p) => total + p.into[i]!, 0));
+      expect(relativeError(sum, whole.into)).toBeLessThan(1e-5);
+      expect(Math.abs(parts.reduce((total, p) => total + p.loss, 0) - whole.loss)).toBeLessThan(1e-4);
+    });
+  });
+
+  it('gradient — dropout 0 heeds no key, dropout above 0 changes the loss with the key', async () => {
+    const weights = randomWeights(SMALL, 13);
+    await using(weights, (model) => {
+      const loss = (dropout: number, key: RngKey) => {
+        const rows = [{ ids: [3, 4, 5, 6, 7], targetStart: 1 }];
+        return model.gradient(
+          { objective: 'sft', rows, keys: [key], scale: 1, dropout },
+          new Float32Array(weights.data.length),
+        ).loss;
+      };
+      expect(loss(0, [1, 1])).toBe(loss(0, [2, 2]));
+      expect(loss(0.2, [1, 1])).not.toBe(loss(0, [1, 1]));
+      expect(loss(0.2, [1, 1])).not.toBe(loss(0.2, [2, 2]));
+    });
+  });
+
+  it('gradient — rows without a target give zeros', async () => {
+    const weights = randomWeights(SMALL, 14);
+    await using(weights, (model) => {
+      const into = new Float32Array(weights.data.length).fill(1);
+      const rows = [
+        { ids: [3], targetStart: 1 },
+        { ids: [3, 4], targetStart: 2 },
+      ];
+      expect(model.gradient({ objective: 'sft', rows, keys: [], scale: 1, dropout: 0 }, into).loss).toBe(0);
+      expect(largest(into)).toBe(0);
+    });
+  });
+
+  it('gradient — dpo at the reference: loss log 2 a pair, no positive margin; a worse reference for chosen: positive', async () => {
+    const weights = randomWeights(SMALL, 15);
+    await using(weights, (model) => {
+      const chosen = { ids: [3, 4, 5, 6], targetStart: 2 };
+      const rejected = { ids: [3, 4, 8], targetStart: 2 };
+      const [c, r] = model
+        .score([chosen.ids, rejected.ids])
+        .map((line) => line.subarray(2).reduce((a, b) => a + b, 0));
+      const at = (shift: number) => {
+        const pairs = [{ chosen, rejected, referenceChosen: c! - shift, referenceRejected: r! }];
+        return model.gradient(
+          { objective: 'dpo', beta: 0.5, pairs, keys: [], scale: 1, dropout: 0 },
+          new Float32Array(weights.data.length),
+        );
+      };
+      expect(Math.abs(at(0).loss - Math.LN2)).toBeLessThan(1e-5);
+      expect(at(2)).toMatchObject({ positive: 1, margin: expect.closeTo(1, 4) });
+      expect(at(-2)).toMatchObject({ positive: 0, margin: expect.closeTo(-1, 4) });
+    });
+  });
+}
