@@ -10,7 +10,7 @@ import type { BodyOf, Received } from '../src/protocol/messages.js';
 import type { PromptFormat } from '../src/protocol/records.js';
 import { chooseShots, cleanPrompt, inventionPrompt, type PromptRules, refusalOf, type ShotCounts } from '../src/stages/invent.js';
 import { keys } from '../src/stages/keys.js';
-import { createPromptIndex, type PromptIndex } from '../src/stages/similarity.js';
+import { emptyPool, extended, knownIn, type PromptPool } from '../src/stages/prompt-pool.js';
 import { answers, as, type Emitted, type Holding, pausing, type Said, say, without } from './machine.js';
 
 export interface GeneratorInput {
@@ -30,16 +30,9 @@ interface Ask {
   readonly shots: readonly string[];
 }
 
-/** What is known, in the order it became known. */
-interface Pool {
-  readonly seed: readonly string[];
-  readonly heldOut: readonly string[];
-  readonly made: readonly string[];
-}
-
 interface Context extends Holding {
   readonly input: GeneratorInput;
-  readonly pool: Pool;
+  readonly pool: PromptPool;
   readonly request: BodyOf<'prompts.request'> | null;
   readonly asked: number;
   readonly answered: number;
@@ -57,27 +50,6 @@ interface Open {
   readonly attempt: number;
   /** What came back: outputs, or the reason why none ever will. It waits until all earlier asks are screened. */
   readonly outcome: BodyOf<'model.result'>['items'] | string | null;
-}
-
-/** Indexes derived from pools: a cache that is rebuilt wherever it is missing, never a second truth. */
-const indexes = new WeakMap<Pool, { readonly pool: PromptIndex; readonly heldOut: PromptIndex }>();
-
-function indexOf(pool: Pool) {
-  const known = indexes.get(pool);
-  if (known) return known;
-  const built = { pool: createPromptIndex([...pool.seed, ...pool.made]), heldOut: createPromptIndex(pool.heldOut) };
-  indexes.set(pool, built);
-  return built;
-}
-
-/** The pool with one more prompt; its index moves along with the newest pool. */
-function extended(pool: Pool, prompt: string): Pool {
-  const index = indexOf(pool);
-  const next = { ...pool, made: [...pool.made, prompt] };
-  index.pool.add(prompt);
-  indexes.set(next, index);
-  indexes.delete(pool);
-  return next;
 }
 
 const requestId = (iteration: number, first: number) => `invent/${iteration}/${first}`;
@@ -123,7 +95,7 @@ function screen({ input, request }: Context, tallied: Tallied, asks: readonly As
     const generation = outputs[0]!;
     const episode = episodeId(iteration, ask);
     const prompt = cleanPrompt(generation.text, input.format);
-    const refusal = refusalOf(prompt, input.rules, indexOf(pool));
+    const refusal = refusalOf(prompt, input.rules, knownIn(pool));
     const common = { episode, iteration, prompt, shots: [...shots], generation };
     if (refusal) said.push(say(`episode:${episode}`, 'prompt.filtered', { ...common, ...refusal }));
     else said.push(say(`episode:${episode}`, 'prompt.made', common));
@@ -212,7 +184,7 @@ export const generatorMachine = setup({
   id: 'generator',
   context: ({ input }) => ({
     input,
-    pool: { seed: [], heldOut: [], made: [] },
+    pool: emptyPool,
     request: null,
     asked: 0,
     answered: 0,

@@ -3,7 +3,16 @@
  */
 import { Command } from 'commander';
 import pc from 'picocolors';
-import { assetCheck, backendCheck, coresCheck, diskCheck, type Finding, memoryCheck, nodeCheck, threadsCheck } from './machine-checks.js';
+import {
+  assetCheck,
+  backendCheck,
+  coresCheck,
+  diskCheck,
+  type Finding,
+  memoryCheck,
+  nodeCheck,
+  threadsCheck,
+} from './machine-checks.js';
 import { printJson } from './options.js';
 import { packageVersion } from './package.js';
 
@@ -17,7 +26,10 @@ Examples
 export function doctorCommand(): Command {
   return new Command('doctor')
     .description('what this machine can do, and how to get what is missing')
-    .option('--json', '{"ok", "version", "backend", "findings": [{"name", "ok", "needed", "detail", "fix"}, …]}')
+    .option(
+      '--json',
+      '{"ok", "version", "backend", "findings": [{"name", "ok", "needed", "detail", "fix"}, …]}',
+    )
     .addHelpText('after', EXAMPLES)
     .action(examine);
 }
@@ -35,7 +47,11 @@ async function examine({ json }: { readonly json?: true }): Promise<void> {
   if (!ok) process.exitCode = 1;
   if (json) return printJson({ ok, version: packageVersion(), backend, findings });
   for (const finding of findings) process.stdout.write(lineOf(finding));
-  process.stdout.write(ok ? '\nThe default run can work here: npx soliloquy run --quick\n' : '\nThe default run can’t work here yet: see what is marked ✗ above.\n');
+  process.stdout.write(
+    ok
+      ? '\nThe default run can work here: npx soliloquy run --quick\n'
+      : '\nThe default run can’t work here yet: see what is marked ✗ above.\n',
+  );
 }
 
 const anyBackend = (backend: string | null): Finding =>

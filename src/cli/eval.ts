@@ -34,15 +34,26 @@ Examples
 export function evalCommand(): Command {
   const command = new Command('eval')
     .description('held-out measures of one version')
-    .argument('<run-or-model>', 'a run’s folder, a version of it (RUN/M3), or a model folder in Hugging Face layout')
+    .argument(
+      '<run-or-model>',
+      'a run’s folder, a version of it (RUN/M3), or a model folder in Hugging Face layout',
+    )
     .option('--version <name>', 'of the run, such as M2 (default: the newest)')
-    .addOption(new Option('--world <name>', 'whose held-out prompts and probe bank').choices(['microworld', 'open-assistant']))
+    .addOption(
+      new Option('--world <name>', 'whose held-out prompts and probe bank').choices([
+        'microworld',
+        'open-assistant',
+      ]),
+    )
     .option('--data <file>', 'open-assistant: a message-tree export, .jsonl or .jsonl.gz')
     .option('--seed <n>', 'of the draws (default: the run’s; 1)', wholeNumber(0))
     .option('--held-out <n>', 'microworld: prompts to answer (default: the run’s; 300)', wholeNumber(1))
     .option('--probes <n>', 'microworld: probe groups to judge (default: the run’s; 150)', wholeNumber(0));
   return withMachinery(command)
-    .option('--json', '{"version", "seed", "world", "backend", "metrics": [{"name", "value", "interval", "n"}, …]}')
+    .option(
+      '--json',
+      '{"version", "seed", "world", "backend", "metrics": [{"name", "value", "interval", "n"}, …]}',
+    )
     .option('--quiet', 'no progress')
     .addHelpText('after', EXAMPLES)
     .action(measure);
@@ -66,7 +77,8 @@ async function measure(name: string, options: Options): Promise<void> {
         seedData: () => seedData,
         load,
         exists: (other) => subject.folderOf(other) !== undefined,
-        onProgress: (_version, share) => silent || process.stderr.write(`\r\x1b[2K${Math.round(100 * share)} %  measuring ${version}`),
+        onProgress: (_version, share) =>
+          silent || process.stderr.write(`\r\x1b[2K${Math.round(100 * share)} %  measuring ${version}`),
       },
       { version, against: [], reference: null, judge: config.cast.judge },
       new Map(),
@@ -75,17 +87,30 @@ async function measure(name: string, options: Options): Promise<void> {
     // What needs another version has nothing to count.
     const { metrics } = facts.at(-1)!.body as BodyOf<'evaluation.made'>;
     const told = metrics.filter((metric) => metric.name !== 'kl');
-    if (options.json) return printJson({ version, seed: config.seed, world: world.name, backend: model.backend, metrics: told });
+    if (options.json)
+      return printJson({
+        version,
+        seed: config.seed,
+        world: world.name,
+        backend: model.backend,
+        metrics: told,
+      });
     process.stdout.write(`${headOf(subject, world.name, model.backend)}\n${tableOf(told)}\n`);
   });
 }
 
-const loaderOf = (model: SharedModel, subject: Subject) => async (version: VersionId): Promise<void> => {
-  if (model.has(version)) return;
-  const dir = subject.folderOf(version);
-  if (dir === undefined) throw new SoliloquyError('checkpoint.missing', `version ${version} is nowhere to be found`, { version, fix: 'cast a judge that exists' });
-  model.register(version, await readCheckpoint(dir));
-};
+const loaderOf =
+  (model: SharedModel, subject: Subject) =>
+  async (version: VersionId): Promise<void> => {
+    if (model.has(version)) return;
+    const dir = subject.folderOf(version);
+    if (dir === undefined)
+      throw new SoliloquyError('checkpoint.missing', `version ${version} is nowhere to be found`, {
+        version,
+        fix: 'cast a judge that exists',
+      });
+    model.register(version, await readCheckpoint(dir));
+  };
 
 function headOf({ version, config, backend }: Subject, world: string, by: string): string {
   const note = backend === null || backend === by ? '' : `; the run used ${backend}: last bits may differ`;
@@ -93,14 +118,24 @@ function headOf({ version, config, backend }: Subject, world: string, by: string
 }
 
 const HISTOGRAM = 'judge.histogram.';
-const number = (value: number | null): string => (value === null ? '–' : String(Math.round(value * 1000) / 1000));
+const number = (value: number | null): string =>
+  value === null ? '–' : String(Math.round(value * 1000) / 1000);
 
 /** One line a metric; the histogram's bins stand together. */
 function tableOf(metrics: readonly Metric[]): string {
   const style = { head: [], border: [], compact: true };
-  const table = new Table({ head: ['measure', 'value', `interval`, 'n'], colAligns: ['left', 'right', 'left', 'right'], style });
+  const table = new Table({
+    head: ['measure', 'value', `interval`, 'n'],
+    colAligns: ['left', 'right', 'left', 'right'],
+    style,
+  });
   for (const { name, value, interval, n } of metrics.filter((metric) => !metric.name.startsWith(HISTOGRAM)))
-    table.push([name, number(value), interval === null ? '' : `${number(interval.low)} – ${number(interval.high)}`, n]);
+    table.push([
+      name,
+      number(value),
+      interval === null ? '' : `${number(interval.low)} – ${number(interval.high)}`,
+      n,
+    ]);
   const bins = metrics.filter((metric) => metric.name.startsWith(HISTOGRAM));
   const shown = bins.map(({ name, value }) => `${name.slice(HISTOGRAM.length)}: ${value}`).join('  ');
   return `${table.toString()}\njudge’s scores of the probes  ${shown}`;

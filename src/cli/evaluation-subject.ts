@@ -36,7 +36,12 @@ function configOfRun(path: string): { readonly part: ConfigPart; readonly backen
     const part = Object.fromEntries(Object.entries(raw).filter(([key]) => key in configSchema.shape));
     return { part: part as ConfigPart, backend: typeof raw['backend'] === 'string' ? raw['backend'] : null };
   } catch (cause) {
-    throw new SoliloquyError('data.unreadable', `${file} can't be read as a run's config: ${reasonOf(cause)}`, { file, fix: 'name the folder of a run that has its config.json' }, { cause });
+    throw new SoliloquyError(
+      'data.unreadable',
+      `${file} can't be read as a run's config: ${reasonOf(cause)}`,
+      { file, fix: 'name the folder of a run that has its config.json' },
+      { cause },
+    );
   }
 }
 
@@ -50,7 +55,10 @@ export function subjectOf(name: string, options: SubjectOptions): Subject {
   return model.run ? subjectInRun(model.run, options) : plainSubject(model, options);
 }
 
-function subjectInRun({ path, version }: NonNullable<ModelArgument['run']>, options: SubjectOptions): Subject {
+function subjectInRun(
+  { path, version }: NonNullable<ModelArgument['run']>,
+  options: SubjectOptions,
+): Subject {
   const { part, backend } = configOfRun(path);
   const config = resolveConfig(part, flagsOf(options, options.world));
   const known = versionsIn(path);
@@ -63,7 +71,12 @@ function plainSubject({ dir }: ModelArgument, options: SubjectOptions): Subject 
   const world = options.world ?? (options.data === undefined ? 'microworld' : 'open-assistant');
   const version = versionId('model');
   const config = resolveConfig(worldPresets[world], flagsOf(options, world));
-  return { version, config, backend: null, folderOf: (other) => (other === version ? dir : castFolder(other)) };
+  return {
+    version,
+    config,
+    backend: null,
+    folderOf: (other) => (other === version ? dir : castFolder(other)),
+  };
 }
 
 const PREFIX = 'checkpoint:';

@@ -7,7 +7,15 @@ import { resolveConfig } from '../protocol/config.js';
 import type { Sampling } from '../protocol/lm.js';
 import { keyOf } from '../rng.js';
 import { MODEL_HELP, modelArgument } from './model-argument.js';
-import { backendOption, checkTokensGiven, idsOf, idsOption, MODEL, type TokensGiven, withOneModel } from './one-model.js';
+import {
+  backendOption,
+  checkTokensGiven,
+  idsOf,
+  idsOption,
+  MODEL,
+  type TokensGiven,
+  withOneModel,
+} from './one-model.js';
 import { decimal, printJson, wholeNumber } from './options.js';
 
 interface Options {
@@ -41,8 +49,16 @@ export function generateCommand(): Command {
     .addOption(new Option('--prompt <text>', 'the text to continue').conflicts('ids'))
     .addOption(idsOption())
     .addOption(new Option('--greedy', 'always the most likely token').conflicts(drawn))
-    .addOption(new Option('--temperature <t>', 'above 1 bolder, below 1 safer, 0 = greedy').argParser(decimal(0, 10)).default(temperature))
-    .addOption(new Option('--top-p <p>', 'draw from the likeliest tokens with this mass; 1 = all').argParser(topMass).default(topP))
+    .addOption(
+      new Option('--temperature <t>', 'above 1 bolder, below 1 safer, 0 = greedy')
+        .argParser(decimal(0, 10))
+        .default(temperature),
+    )
+    .addOption(
+      new Option('--top-p <p>', 'draw from the likeliest tokens with this mass; 1 = all')
+        .argParser(topMass)
+        .default(topP),
+    )
     .addOption(new Option('--seed <n>', 'of the draws').argParser(wholeNumber(0)).default(1))
     .option('--max-new <n>', 'new tokens at most', wholeNumber(1), 128)
     .addOption(backendOption())
@@ -56,9 +72,15 @@ const topMass = decimal(1e-6, 1);
 
 async function generate(name: string, options: Options): Promise<void> {
   const { ids, prompt, greedy, temperature, topP, maxNew, seed, backend, json } = options;
-  const given: TokensGiven = { ...(ids && { ids }), ...(prompt !== undefined && { text: prompt }), flag: '--prompt' };
+  const given: TokensGiven = {
+    ...(ids && { ids }),
+    ...(prompt !== undefined && { text: prompt }),
+    flag: '--prompt',
+  };
   checkTokensGiven(given);
-  const sampling: Sampling = greedy ? { temperature: 0, topP: 1, maxNewTokens: maxNew } : { temperature, topP, maxNewTokens: maxNew };
+  const sampling: Sampling = greedy
+    ? { temperature: 0, topP: 1, maxNewTokens: maxNew }
+    : { temperature, topP, maxNewTokens: maxNew };
   const { dir } = modelArgument(name);
   await withOneModel(dir, backend, async (model, { tokenizer, eosIds }) => {
     const row = {

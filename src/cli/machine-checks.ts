@@ -33,13 +33,23 @@ const gigabytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GB
 export function nodeCheck(version: string = process.versions.node): Finding {
   const [major = 0, minor = 0] = version.split('.').map(Number);
   const ok = major > OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor >= OLDEST_NODE[1]);
-  const found = { name: 'Node.js', ok, needed: true, detail: `${version} (${OLDEST_NODE.join('.')} or newer is needed)` };
+  const found = {
+    name: 'Node.js',
+    ok,
+    needed: true,
+    detail: `${version} (${OLDEST_NODE.join('.')} or newer is needed)`,
+  };
   return ok ? found : { ...found, fix: 'install Node.js 20.19, 22 or newer' };
 }
 
 export const coresCheck = (): Finding => {
   const cores = availableParallelism();
-  return { name: 'cores', ok: true, needed: false, detail: `${cores}; the default run takes that many worker threads, at most 8` };
+  return {
+    name: 'cores',
+    ok: true,
+    needed: false,
+    detail: `${cores}; the default run takes that many worker threads, at most 8`,
+  };
 };
 
 /** What this process may use: a container's limit counts, where there is one. */
@@ -47,13 +57,23 @@ export function memoryCheck(): Finding {
   const limit = process.constrainedMemory();
   const bytes = limit > 0 ? Math.min(limit, totalmem()) : totalmem();
   const ok = bytes >= MEMORY_NEEDED;
-  const found = { name: 'memory', ok, needed: true, detail: `${gigabytes(bytes)} (the default run takes at most ${gigabytes(MEMORY_NEEDED)})` };
+  const found = {
+    name: 'memory',
+    ok,
+    needed: true,
+    detail: `${gigabytes(bytes)} (the default run takes at most ${gigabytes(MEMORY_NEEDED)})`,
+  };
   return ok ? found : { ...found, fix: 'free memory, raise the container’s limit, or run with --workers 1' };
 }
 
 export const threadsCheck = (): Finding => {
   const ok = typeof SharedArrayBuffer === 'function' && typeof Atomics === 'object';
-  const found = { name: 'shared memory', ok, needed: true, detail: `SharedArrayBuffer ${ok ? 'is' : 'is not'} there` };
+  const found = {
+    name: 'shared memory',
+    ok,
+    needed: true,
+    detail: `SharedArrayBuffer ${ok ? 'is' : 'is not'} there`,
+  };
   return ok ? found : { ...found, fix: 'run Node.js without flags that take shared memory away' };
 };
 
@@ -63,10 +83,23 @@ export function diskCheck(dir = '.'): Finding {
     const { bavail, bsize } = statfsSync(at);
     accessSync(at, constants.W_OK);
     const free = bavail * bsize;
-    const found = { name: 'disk', ok: free >= DISK_NEEDED, needed: true, detail: `${gigabytes(free)} free in ${at}` };
-    return found.ok ? found : { ...found, fix: `free ${gigabytes(DISK_NEEDED)}, or write runs elsewhere with --out` };
+    const found = {
+      name: 'disk',
+      ok: free >= DISK_NEEDED,
+      needed: true,
+      detail: `${gigabytes(free)} free in ${at}`,
+    };
+    return found.ok
+      ? found
+      : { ...found, fix: `free ${gigabytes(DISK_NEEDED)}, or write runs elsewhere with --out` };
   } catch (error) {
-    return { name: 'disk', ok: false, needed: true, detail: `${at} can't be written: ${reasonOf(error)}`, fix: 'work in a folder that can be written, or use --out' };
+    return {
+      name: 'disk',
+      ok: false,
+      needed: true,
+      detail: `${at} can't be written: ${reasonOf(error)}`,
+      fix: 'work in a folder that can be written, or use --out',
+    };
   }
 }
 
@@ -76,11 +109,17 @@ export async function backendCheck(backend: Exclude<BackendChoice, 'auto'>): Pro
   try {
     const model = await createLanguageModel({ workers: 1, backend });
     await model.close();
-    return { ...found, ok: true, detail: `works in a worker thread${backend === 'tensorflow' ? ` (${nativePackages().join(', ')})` : ''}` };
+    return {
+      ...found,
+      ok: true,
+      detail: `works in a worker thread${backend === 'tensorflow' ? ` (${nativePackages().join(', ')})` : ''}`,
+    };
   } catch (error) {
     const fix = isSoliloquyError(error) ? error.fields.fix : undefined;
     const missing = backend === 'tensorflow' && nativePackages().length === 0;
-    const why = missing ? 'not installed (optional: the GPU and native engine)' : `does not load: ${whyOf(error, backend)}`;
+    const why = missing
+      ? 'not installed (optional: the GPU and native engine)'
+      : `does not load: ${whyOf(error, backend)}`;
     return { ...found, ok: false, detail: why, ...(fix && { fix }) };
   }
 }
@@ -108,13 +147,21 @@ const recipeSchema = z.looseObject({ weightsHash: z.string() });
 /** The model that ships with the default world is what its recipe says. */
 export async function assetCheck(dir: string = join(assetsFolder(), 'microworld-m0')): Promise<Finding> {
   const found = { name: 'default M0', needed: true };
-  const fix = 'reinstall the package, or make it again: soliloquy pretrain microworld --to DIR, then run --model DIR';
+  const fix =
+    'reinstall the package, or make it again: soliloquy pretrain microworld --to DIR, then run --model DIR';
   if (!existsSync(dir)) return { ...found, ok: false, detail: `${dir} is not there`, fix };
   try {
     const recipe = recipeSchema.parse(JSON.parse(readFileSync(join(dir, 'recipe.json'), 'utf8')));
     const hash = weightsHash((await readCheckpoint(dir)).weights);
     const ok = hash === recipe.weightsHash;
-    return ok ? { ...found, ok, detail: `whole: weights ${hash.slice(0, 16)}` } : { ...found, ok, detail: `its weights are ${hash.slice(0, 16)}, its recipe says ${recipe.weightsHash.slice(0, 16)}`, fix };
+    return ok
+      ? { ...found, ok, detail: `whole: weights ${hash.slice(0, 16)}` }
+      : {
+          ...found,
+          ok,
+          detail: `its weights are ${hash.slice(0, 16)}, its recipe says ${recipe.weightsHash.slice(0, 16)}`,
+          fix,
+        };
   } catch (error) {
     return { ...found, ok: false, detail: `can't be read: ${reasonOf(error)}`, fix };
   }

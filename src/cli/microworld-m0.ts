@@ -64,7 +64,13 @@ const optimizer: OptimizerConfig = {
 };
 
 /** All that the weights follow from, for recipe.json. */
-export const recipeOf = ({ seed, steps }: Pretraining) => ({ ...PRETRAINING, ...optimizer, seed, steps, architecture: ARCHITECTURE });
+export const recipeOf = ({ seed, steps }: Pretraining) => ({
+  ...PRETRAINING,
+  ...optimizer,
+  seed,
+  steps,
+  architecture: ARCHITECTURE,
+});
 
 /** Random weights with the microworld's tokenizer. */
 export function startOf(seed: number): Checkpoint {
@@ -87,7 +93,8 @@ function rowsOf(tokenizer: Tokenizer, seed: number, steps: number): TargetRow[] 
   return Array.from({ length: steps * batchSize }, (_, i): TargetRow => {
     const text = pretrainingSequence(seed, Math.floor(i / batchSize), i % batchSize);
     const ids = tokenizer.encode(text);
-    if (unknown !== undefined && ids.includes(unknown)) throw new SoliloquyError('data.invalid', `pretraining text outside the vocabulary: ${text}`, { text });
+    if (unknown !== undefined && ids.includes(unknown))
+      throw new SoliloquyError('data.invalid', `pretraining text outside the vocabulary: ${text}`, { text });
     return { ids, targetStart: 1 };
   });
 }
@@ -104,7 +111,15 @@ export async function pretrain(
   const rows = rowsOf(model.tokenizer(START), seed, stopAfter);
   try {
     return await model.train(
-      { from: START, to, data: { objective: 'sft', rows }, optimizer, key: keyOf(seed, 'microworld/pretraining'), order: 'given', scheduleSteps: steps },
+      {
+        from: START,
+        to,
+        data: { objective: 'sft', rows },
+        optimizer,
+        key: keyOf(seed, 'microworld/pretraining'),
+        order: 'given',
+        scheduleSteps: steps,
+      },
       onStep,
     );
   } finally {

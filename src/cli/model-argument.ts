@@ -20,13 +20,15 @@ const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: fal
 
 /** A run's folder: it has a manifest, or at least its config and models. */
 export const isRun = (path: string): boolean =>
-  existsSync(join(path, 'manifest.json')) || (existsSync(join(path, 'config.json')) && isFolder(runFolder(path).models));
+  existsSync(join(path, 'manifest.json')) ||
+  (existsSync(join(path, 'config.json')) && isFolder(runFolder(path).models));
 
 /** Versions stored in a run, in the order of their birth. */
 export function versionsIn(run: string): string[] {
   const { models } = runFolder(run);
   const names = isFolder(models) ? readdirSync(models).filter((name) => isFolder(join(models, name))) : [];
-  const rank = (name: string) => (name === 'SFT' ? 0.5 : Number(/^M(\d+)$/.exec(name)?.[1] ?? Number.MAX_SAFE_INTEGER));
+  const rank = (name: string) =>
+    name === 'SFT' ? 0.5 : Number(/^M(\d+)$/.exec(name)?.[1] ?? Number.MAX_SAFE_INTEGER);
   return names.sort((a, b) => rank(a) - rank(b));
 }
 
@@ -36,7 +38,10 @@ function versionOfRun(path: string, version: string): ModelArgument {
   throw new SoliloquyError('checkpoint.missing', `the run ${path} has no version ${version}`, {
     run: path,
     version,
-    fix: known.length === 0 ? 'the run has stored no version yet' : `one of: ${known.map((name) => join(path, name)).join(', ')}`,
+    fix:
+      known.length === 0
+        ? 'the run has stored no version yet'
+        : `one of: ${known.map((name) => join(path, name)).join(', ')}`,
   });
 }
 
@@ -45,16 +50,24 @@ export function modelArgument(text: string): ModelArgument {
   const path = resolve(text);
   if (isFolder(path)) {
     const parent = dirname(path);
-    if (basename(parent) === 'models' && isRun(dirname(parent))) return versionOfRun(dirname(parent), basename(path));
+    if (basename(parent) === 'models' && isRun(dirname(parent)))
+      return versionOfRun(dirname(parent), basename(path));
     if (!isRun(path)) return { dir: path };
     throw new SoliloquyError('usage', `${text} is a run, not a model`, {
       run: path,
-      fix: `name one of its versions: ${versionsIn(path).map((name) => join(text, name)).join(', ') || '(none yet)'}`,
+      fix: `name one of its versions: ${
+        versionsIn(path)
+          .map((name) => join(text, name))
+          .join(', ') || '(none yet)'
+      }`,
     });
   }
   if (isRun(dirname(path))) return versionOfRun(dirname(path), basename(path));
   const what = existsSync(path) ? 'is a file, not a folder' : 'does not exist';
-  throw new SoliloquyError('checkpoint.missing', `MODEL ${text} ${what}`, { model: path, fix: `name ${MODEL_HELP}` });
+  throw new SoliloquyError('checkpoint.missing', `MODEL ${text} ${what}`, {
+    model: path,
+    fix: `name ${MODEL_HELP}`,
+  });
 }
 
 /** What RUN|MODEL names; of a run without a version, the newest. */
@@ -63,9 +76,15 @@ export function runOrModel(text: string, version?: string): ModelArgument {
   if (!isRun(path)) {
     const model = modelArgument(text);
     if (version === undefined || version === model.run?.version) return model;
-    throw new SoliloquyError('usage', `--version ${version}: ${text} is one model, not a run`, { fix: 'leave --version out, or name the run’s folder' });
+    throw new SoliloquyError('usage', `--version ${version}: ${text} is one model, not a run`, {
+      fix: 'leave --version out, or name the run’s folder',
+    });
   }
   const newest = version ?? versionsIn(path).at(-1);
-  if (newest === undefined) throw new SoliloquyError('checkpoint.missing', `the run ${text} has stored no version yet`, { run: path, fix: 'wait for its first version, or name another run' });
+  if (newest === undefined)
+    throw new SoliloquyError('checkpoint.missing', `the run ${text} has stored no version yet`, {
+      run: path,
+      fix: 'wait for its first version, or name another run',
+    });
   return versionOfRun(path, newest);
 }

@@ -13,15 +13,22 @@ import { tokenIds } from './options.js';
 export const MODEL: VersionId = versionId('model');
 
 export const backendOption = (): Option =>
-  new Option('--backend <name>', 'what does the numbers').choices(['auto', 'tensorflow', 'wasm', 'cpu']).default('auto' satisfies BackendChoice);
+  new Option('--backend <name>', 'what does the numbers')
+    .choices(['auto', 'tensorflow', 'wasm', 'cpu'])
+    .default('auto' satisfies BackendChoice);
 
 /** Runs `use` with worker threads that are gone when it ends, however it ends. A thread that died is told on standard error. */
-export async function withLanguageModel<T>({ workers, backend }: Machinery, use: (model: SharedModel) => Promise<T>): Promise<T> {
+export async function withLanguageModel<T>(
+  { workers, backend }: Machinery,
+  use: (model: SharedModel) => Promise<T>,
+): Promise<T> {
   const model = await createLanguageModel({
     workers,
     backend,
     onWorkerCrash: ({ task, reason, retried }) =>
-      process.stderr.write(`a worker thread died (${task ?? 'idle'}): ${reason}${retried ? '; its task is done again' : ''}\n`),
+      process.stderr.write(
+        `a worker thread died (${task ?? 'idle'}): ${reason}${retried ? '; its task is done again' : ''}\n`,
+      ),
   });
   try {
     return await use(model);
@@ -31,7 +38,11 @@ export async function withLanguageModel<T>({ workers, backend }: Machinery, use:
 }
 
 /** The checkpoint of a folder as version `model`. One sequence is one task, so one thread does. */
-export async function withOneModel<T>(dir: string, backend: BackendChoice, use: (model: SharedModel, checkpoint: Checkpoint) => Promise<T>): Promise<T> {
+export async function withOneModel<T>(
+  dir: string,
+  backend: BackendChoice,
+  use: (model: SharedModel, checkpoint: Checkpoint) => Promise<T>,
+): Promise<T> {
   const checkpoint = await readCheckpoint(dir);
   return withLanguageModel({ workers: 1, backend }, (model) => {
     model.register(MODEL, checkpoint);
@@ -39,7 +50,8 @@ export async function withOneModel<T>(dir: string, backend: BackendChoice, use: 
   });
 }
 
-export const idsOption = (): Option => new Option('--ids <ids>', 'token ids, such as 1,2,3, taken as they are').argParser(tokenIds);
+export const idsOption = (): Option =>
+  new Option('--ids <ids>', 'token ids, such as 1,2,3, taken as they are').argParser(tokenIds);
 
 export interface TokensGiven {
   readonly ids?: readonly number[];
@@ -53,11 +65,15 @@ export function idsOf({ ids, text, flag }: TokensGiven, model: SharedModel): rea
   if (ids) return ids;
   const encoded = model.tokenizer(MODEL).encodePrompt(text ?? '');
   if (encoded.length > 0) return encoded;
-  throw new SoliloquyError('usage', `${flag} ${JSON.stringify(text)} is no token of this model`, { fix: `give ${flag} some text, or --ids` });
+  throw new SoliloquyError('usage', `${flag} ${JSON.stringify(text)} is no token of this model`, {
+    fix: `give ${flag} some text, or --ids`,
+  });
 }
 
 /** Before anything is loaded: exactly one of the two (commander refuses both). */
 export function checkTokensGiven({ ids, text, flag }: TokensGiven): void {
   if (ids === undefined && text === undefined)
-    throw new SoliloquyError('usage', `nothing to read: neither ${flag} nor --ids is given`, { fix: `add ${flag} "…" or --ids 1,2,3` });
+    throw new SoliloquyError('usage', `nothing to read: neither ${flag} nor --ids is given`, {
+      fix: `add ${flag} "…" or --ids 1,2,3`,
+    });
 }

@@ -38,7 +38,12 @@ export function pretrainCommand(): Command {
     new Command('microworld')
       .description('the embedded world’s M0')
       .requiredOption('--to <dir>', 'where the model goes; absent or empty before')
-      .option('--steps <n>', 'that the course has; the learning rate falls over them', wholeNumber(1), PRETRAINING.steps)
+      .option(
+        '--steps <n>',
+        'that the course has; the learning rate falls over them',
+        wholeNumber(1),
+        PRETRAINING.steps,
+      )
       .option('--seed <n>', 'of weights and text', wholeNumber(0), PRETRAINING.seed)
       .option('--stop-after <n>', 'end the course early, after so many of its steps', wholeNumber(1)),
   )
@@ -57,13 +62,18 @@ const PREFIX = versionId('prefix');
 async function pretrainMicroworld(options: Options): Promise<void> {
   const { to, seed, steps, stopAfter = steps, json, quiet } = options;
   if (stopAfter > steps)
-    throw new SoliloquyError('usage', `--stop-after ${stopAfter} is beyond the course's ${steps} steps`, { fix: 'lower it, or raise --steps' });
+    throw new SoliloquyError('usage', `--stop-after ${stopAfter} is beyond the course's ${steps} steps`, {
+      fix: 'lower it, or raise --steps',
+    });
   newFolder(to);
   const course: Pretraining = { seed, steps };
   const prefix = await prefixOf(course, options.workers);
   await withLanguageModel(options, async (model) => {
     const silent = json || quiet;
-    if (!silent) process.stderr.write(`microworld M0, seed ${seed}: ${stopAfter} of ${steps} steps, ${model.backend} × ${model.workers} → ${to}\n`);
+    if (!silent)
+      process.stderr.write(
+        `microworld M0, seed ${seed}: ${stopAfter} of ${steps} steps, ${model.backend} × ${model.workers} → ${to}\n`,
+      );
     const progress = silent ? silentProgress : stepProgress(process.stderr, systemClock);
     const outcome = await pretrain(model, M0, course, stopAfter, progress.show).finally(progress.end);
     const made = {
@@ -79,12 +89,18 @@ async function pretrainMicroworld(options: Options): Promise<void> {
     writeAtomic(join(to, 'recipe.json'), `${JSON.stringify(made, null, 2)}\n`);
     await writeCheckpoint(to, model.checkpoint(M0));
     if (json) printJson({ to, ...made });
-    else process.stdout.write(`${to}: loss ${made.loss.toFixed(4)}, weights ${made.weightsHash.slice(0, 16)}, after ${prefix.steps} steps ${prefix.weightsHash.slice(0, 16)}\n`);
+    else
+      process.stdout.write(
+        `${to}: loss ${made.loss.toFixed(4)}, weights ${made.weightsHash.slice(0, 16)}, after ${prefix.steps} steps ${prefix.weightsHash.slice(0, 16)}\n`,
+      );
   });
 }
 
 /** The first steps on wasm: it gives the same bits on every machine. */
-export async function prefixOf(course: Pretraining, workers: number): Promise<{ readonly steps: number; readonly weightsHash: string }> {
+export async function prefixOf(
+  course: Pretraining,
+  workers: number,
+): Promise<{ readonly steps: number; readonly weightsHash: string }> {
   const steps = Math.min(PREFIX_STEPS, course.steps);
   return withLanguageModel({ workers, backend: 'wasm' }, async (model) => {
     const { weightsHash } = await pretrain(model, PREFIX, course, steps);

@@ -6,7 +6,15 @@ import { Command, Option } from 'commander';
 import type { SharedModel } from '../pool/language-model.js';
 import type { BackendChoice } from '../pool/messages.js';
 import { MODEL_HELP, modelArgument } from './model-argument.js';
-import { backendOption, checkTokensGiven, idsOf, idsOption, MODEL, type TokensGiven, withOneModel } from './one-model.js';
+import {
+  backendOption,
+  checkTokensGiven,
+  idsOf,
+  idsOption,
+  MODEL,
+  type TokensGiven,
+  withOneModel,
+} from './one-model.js';
 import { printJson } from './options.js';
 
 interface Options {
@@ -50,8 +58,16 @@ async function score(name: string, { json, backend, ...options }: Options): Prom
 }
 
 /** Without a tokenizer: ids only. */
-function tableOf(ids: readonly number[], logprobs: readonly (number | null)[], model: SharedModel | undefined): string {
-  const table = new Table({ head: ['id', 'token', 'log p'], colAligns: ['right', 'left', 'right'], style: { head: [], border: [], compact: true } });
+function tableOf(
+  ids: readonly number[],
+  logprobs: readonly (number | null)[],
+  model: SharedModel | undefined,
+): string {
+  const table = new Table({
+    head: ['id', 'token', 'log p'],
+    colAligns: ['right', 'left', 'right'],
+    style: { head: [], border: [], compact: true },
+  });
   ids.forEach((id, i) => {
     const token = model === undefined ? '' : JSON.stringify(model.tokenizer(MODEL).decode([id]));
     table.push([id, token, logprobs[i]?.toFixed(4) ?? '']);

@@ -4,8 +4,8 @@
  */
 import { join, resolve } from 'node:path';
 import { Command } from 'commander';
-import { writeCheckpoint } from '../lm/checkpoint-writer.js';
 import { type Checkpoint, readCheckpoint } from '../lm/checkpoint.js';
+import { writeCheckpoint } from '../lm/checkpoint-writer.js';
 import { weightsHash } from '../lm/weights.js';
 import type { SharedModel } from '../pool/language-model.js';
 import { resolveConfig } from '../protocol/config.js';
@@ -64,7 +64,10 @@ export function trainCommand(): Command {
     .description('train a model by itself, outside the loop')
     .addCommand(objectiveCommand('sft', 'supervised fine-tuning on answers'))
     .addCommand(objectiveCommand('dpo', 'direct preference optimisation on pairs; the reference is MODEL'))
-    .addHelpText('after', `\nExamples\n  soliloquy train sft ./checkpoint --data chats.jsonl --to ./sft\n  soliloquy train dpo runs/paper-1/M1 --data pairs.jsonl --to ./dpo --beta 0.2`);
+    .addHelpText(
+      'after',
+      `\nExamples\n  soliloquy train sft ./checkpoint --data chats.jsonl --to ./sft\n  soliloquy train dpo runs/paper-1/M1 --data pairs.jsonl --to ./dpo --beta 0.2`,
+    );
 }
 
 function objectiveCommand(objective: Objective, description: string): Command {
@@ -75,16 +78,26 @@ function objectiveCommand(objective: Objective, description: string): Command {
     .requiredOption('--data <file>', 'training data, one JSON object a line')
     .requiredOption('--to <dir>', 'where the model goes; absent or empty before')
     .option('--lr <x>', 'learning rate after the warm-up', decimal(0, 10), defaults.learningRate)
-    .option('--final-lr <x>', 'learning rate of the last step, reached by a cosine (default: a tenth of --lr)', decimal(0, 10))
+    .option(
+      '--final-lr <x>',
+      'learning rate of the last step, reached by a cosine (default: a tenth of --lr)',
+      decimal(0, 10),
+    )
     .option('--warmup <n>', 'warm-up steps', wholeNumber(0), defaults.warmupSteps)
     .option('--epochs <n>', 'times that each row is seen', wholeNumber(1), defaults.epochs)
     .option('--batch-size <n>', 'rows a step', wholeNumber(1), defaults.batchSize)
-    .option('--micro-batch-size <n>', 'rows at once on one thread; bounds memory, part of the result’s last bits', wholeNumber(1), defaults.microBatchSize)
+    .option(
+      '--micro-batch-size <n>',
+      'rows at once on one thread; bounds memory, part of the result’s last bits',
+      wholeNumber(1),
+      defaults.microBatchSize,
+    )
     .option('--weight-decay <x>', 'decoupled, on all weights', decimal(0, 10), defaults.weightDecay)
     .option('--clip <x>', 'largest gradient norm; 0 = off', decimal(0, 1e9), defaults.clipNorm)
     .option('--dropout <p>', 'in training', decimal(0, 0.99), defaults.dropout)
     .option('--max-length <n>', 'tokens of a row at most (default: the model’s positions)', wholeNumber(2));
-  if ('beta' in defaults) command.option('--beta <x>', 'how strongly the reference holds', decimal(1e-6, 1e6), defaults.beta);
+  if ('beta' in defaults)
+    command.option('--beta <x>', 'how strongly the reference holds', decimal(1e-6, 1e6), defaults.beta);
   return withMachinery(command.option('--seed <n>', 'of the order of rows and of dropout', wholeNumber(0), 1))
     .option('--json', 'one JSON line at the end, progress off')
     .option('--quiet', 'no progress')
@@ -97,7 +110,8 @@ function objectiveCommand(objective: Objective, description: string): Command {
 const TRAINED = versionId('trained');
 
 function optimizerOf(objective: Objective, o: Options): OptimizerConfig {
-  if (o.lr === 0) throw new SoliloquyError('usage', '--lr 0 trains nothing', { fix: 'give a learning rate above 0' });
+  if (o.lr === 0)
+    throw new SoliloquyError('usage', '--lr 0 trains nothing', { fix: 'give a learning rate above 0' });
   const { beta1, beta2, epsilon } = resolveConfig({})[objective];
   return {
     learningRate: o.lr,
@@ -116,12 +130,19 @@ function optimizerOf(objective: Objective, o: Options): OptimizerConfig {
   };
 }
 
-type Read = { readonly objective: 'sft'; readonly file: TrainingFile<SftText> } | { readonly objective: 'dpo'; readonly file: TrainingFile<DpoText> };
+type Read =
+  | { readonly objective: 'sft'; readonly file: TrainingFile<SftText> }
+  | { readonly objective: 'dpo'; readonly file: TrainingFile<DpoText> };
 
 const read = async (objective: Objective, data: string): Promise<Read> =>
   objective === 'sft' ? { objective, file: await readSft(data) } : { objective, file: await readDpo(data) };
 
-function encoded(given: Read, model: SharedModel, { data, beta }: Options, maxTokens: number): Encoded<TrainData> {
+function encoded(
+  given: Read,
+  model: SharedModel,
+  { data, beta }: Options,
+  maxTokens: number,
+): Encoded<TrainData> {
   const by = { tokenizer: model.tokenizer(MODEL), maxTokens, file: data };
   return given.objective === 'sft' ? sftData(given.file.rows, by) : dpoData(given.file.rows, by, beta!);
 }
@@ -139,16 +160,35 @@ async function train(objective: Objective, name: string, options: Options): Prom
     const { data, tooLong } = encoded(given, model, options, maxLength);
     const silent = options.json || options.quiet;
     const say = (text: string): boolean => silent || process.stderr.write(`${text}\n`);
-    say(`${objective}: ${data.rows.length} rows of ${options.data}, ${model.backend} × ${model.workers} → ${options.to}`);
+    say(
+      `${objective}: ${data.rows.length} rows of ${options.data}, ${model.backend} × ${model.workers} → ${options.to}`,
+    );
     if (tooLong > 0) say(`${tooLong} rows are longer than ${maxLength} tokens: left out`);
     const progress = silent ? silentProgress : stepProgress(process.stderr, systemClock);
-    const spec = { from: MODEL, to: TRAINED, data, optimizer, key: keyOf(options.seed, `train/${objective}`) };
+    const spec = {
+      from: MODEL,
+      to: TRAINED,
+      data,
+      optimizer,
+      key: keyOf(options.seed, `train/${objective}`),
+    };
     const outcome = await model.train(spec, progress.show).finally(progress.end);
     const madeFrom = {
       objective,
       model: { path: dir, weightsHash: weightsHash(base.weights) },
-      data: { file: resolve(options.data), sha256: given.file.sha256, lines: given.file.lines, rows: data.rows.length, tooLong },
-      config: { ...optimizer, ...(data.objective === 'dpo' && { beta: data.beta }), seed: options.seed, maxLength },
+      data: {
+        file: resolve(options.data),
+        sha256: given.file.sha256,
+        lines: given.file.lines,
+        rows: data.rows.length,
+        tooLong,
+      },
+      config: {
+        ...optimizer,
+        ...(data.objective === 'dpo' && { beta: data.beta }),
+        seed: options.seed,
+        maxLength,
+      },
       backend: model.backend,
       soliloquy: packageVersion(),
     };
@@ -156,11 +196,22 @@ async function train(objective: Objective, name: string, options: Options): Prom
   });
 }
 
-async function keep({ to, json }: Options, checkpoint: Checkpoint, madeFrom: object, outcome: TrainOutcome): Promise<void> {
+async function keep(
+  { to, json }: Options,
+  checkpoint: Checkpoint,
+  madeFrom: object,
+  outcome: TrainOutcome,
+): Promise<void> {
   const { steps, curve, weightsHash: hash } = outcome;
-  writeAtomic(join(to, 'training.json'), `${JSON.stringify({ ...madeFrom, steps, weightsHash: hash, curve }, null, 2)}\n`);
+  writeAtomic(
+    join(to, 'training.json'),
+    `${JSON.stringify({ ...madeFrom, steps, weightsHash: hash, curve }, null, 2)}\n`,
+  );
   await writeCheckpoint(to, checkpoint);
   const loss = curve.at(-1)!.loss;
   if (json) printJson({ to, ...madeFrom, steps, loss, weightsHash: hash });
-  else process.stdout.write(`${to}: ${steps} steps, loss ${curve[0]!.loss.toFixed(4)} → ${loss.toFixed(4)}, weights ${hash.slice(0, 16)}\n`);
+  else
+    process.stdout.write(
+      `${to}: ${steps} steps, loss ${curve[0]!.loss.toFixed(4)} → ${loss.toFixed(4)}, weights ${hash.slice(0, 16)}\n`,
+    );
 }

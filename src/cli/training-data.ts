@@ -38,11 +38,14 @@ export interface TrainingFile<Row> {
 const message = z.object({ role: z.enum(['system', 'user', 'assistant']), content: z.string() });
 type Message = z.infer<typeof message>;
 const messages = z.array(message).min(1);
-const said = z.union([z.string().min(1), messages], { error: 'expected a text that is not empty, or a list of {role, content}' });
+const said = z.union([z.string().min(1), messages], {
+  error: 'expected a text that is not empty, or a list of {role, content}',
+});
 const asked = z.union([z.string(), messages], { error: 'expected a text, or a list of {role, content}' });
 
 const sftLine = z.union([z.object({ messages }), z.object({ prompt: asked, completion: said })], {
-  error: 'expected {"prompt", "completion"} or {"messages": [{"role": "user" | "assistant" | "system", "content"}, …]}',
+  error:
+    'expected {"prompt", "completion"} or {"messages": [{"role": "user" | "assistant" | "system", "content"}, …]}',
 });
 const dpoLine = z.object({ prompt: asked.optional(), chosen: said, rejected: said });
 
@@ -68,17 +71,23 @@ class Senseless extends Error {}
 /** One row for each assistant turn. */
 function turnsOf(conversation: readonly Message[], line: number): SftText[] {
   const rows = conversation.flatMap(({ role, content }, i) =>
-    role === 'assistant' && content !== '' ? [{ line, prompt: rendered(conversation.slice(0, i)), target: content }] : [],
+    role === 'assistant' && content !== ''
+      ? [{ line, prompt: rendered(conversation.slice(0, i)), target: content }]
+      : [],
   );
   if (rows.length === 0) throw new Senseless('no message is an assistant’s: there is nothing to learn');
   return rows;
 }
 
 /** The answer at the end of a text or conversation, and what stands before it. */
-function answerOf(field: string, given: string | readonly Message[]): { readonly before: readonly Message[]; readonly answer: string } {
+function answerOf(
+  field: string,
+  given: string | readonly Message[],
+): { readonly before: readonly Message[]; readonly answer: string } {
   if (typeof given === 'string') return { before: [], answer: given };
   const last = given.at(-1)!;
-  if (last.role !== 'assistant' || last.content === '') throw new Senseless(`${field}: its last message is no assistant’s answer`);
+  if (last.role !== 'assistant' || last.content === '')
+    throw new Senseless(`${field}: its last message is no assistant’s answer`);
   return { before: given.slice(0, -1), answer: last.content };
 }
 
@@ -92,16 +101,24 @@ function sftRows(row: z.infer<typeof sftLine>, line: number): SftText[] {
 function dpoRow({ prompt, chosen, rejected }: z.infer<typeof dpoLine>, line: number): DpoText {
   const better = answerOf('chosen', chosen);
   const worse = answerOf('rejected', rejected);
-  if (rendered(better.before) !== rendered(worse.before)) throw new Senseless('chosen and rejected answer different conversations');
+  if (rendered(better.before) !== rendered(worse.before))
+    throw new Senseless('chosen and rejected answer different conversations');
   const before = better.before;
-  const repeats = typeof prompt === 'string' ? before.at(-1)?.content === prompt : prompt !== undefined && rendered(prompt) === rendered(before);
+  const repeats =
+    typeof prompt === 'string'
+      ? before.at(-1)?.content === prompt
+      : prompt !== undefined && rendered(prompt) === rendered(before);
   if (prompt === undefined && before.length === 0) throw new Senseless('prompt: missing');
   const whole = prompt === undefined || repeats ? rendered(before) : rendered(prompt) + rendered(before);
   return { line, prompt: whole, chosen: better.answer, rejected: worse.answer };
 }
 
 const invalid = (file: string, line: number, what: string): SoliloquyError =>
-  new SoliloquyError('data.invalid', `${file}:${line}: ${what}`, { file, line, fix: 'correct this line; `soliloquy train --help` shows the layouts' });
+  new SoliloquyError('data.invalid', `${file}:${line}: ${what}`, {
+    file,
+    line,
+    fix: 'correct this line; `soliloquy train --help` shows the layouts',
+  });
 
 function parsed<T>(schema: z.ZodType<T>, file: string, line: number, text: string): T {
   let value: unknown;
@@ -116,7 +133,11 @@ function parsed<T>(schema: z.ZodType<T>, file: string, line: number, text: strin
   throw invalid(file, line, `${path.length > 0 ? `${path.join('.')}: ` : ''}${message}`);
 }
 
-async function readLines<T, Row>(file: string, schema: z.ZodType<T>, rowsOf: (value: T, line: number) => readonly Row[]): Promise<TrainingFile<Row>> {
+async function readLines<T, Row>(
+  file: string,
+  schema: z.ZodType<T>,
+  rowsOf: (value: T, line: number) => readonly Row[],
+): Promise<TrainingFile<Row>> {
   const rows: Row[] = [];
   let lines = 0;
   try {
@@ -126,10 +147,19 @@ async function readLines<T, Row>(file: string, schema: z.ZodType<T>, rowsOf: (va
     }
   } catch (error) {
     if (error instanceof SoliloquyError && error.code === 'data.unreadable')
-      throw new SoliloquyError(error.code, `--data: ${error.message}`, { ...error.fields, fix: 'name a readable .jsonl or .jsonl.gz file with --data' }, { cause: error });
+      throw new SoliloquyError(
+        error.code,
+        `--data: ${error.message}`,
+        { ...error.fields, fix: 'name a readable .jsonl or .jsonl.gz file with --data' },
+        { cause: error },
+      );
     throw error;
   }
-  if (rows.length === 0) throw new SoliloquyError('data.invalid', `${file} holds no line to train on`, { file, fix: 'name a .jsonl file with --data' });
+  if (rows.length === 0)
+    throw new SoliloquyError('data.invalid', `${file} holds no line to train on`, {
+      file,
+      fix: 'name a .jsonl file with --data',
+    });
   return { rows, lines, sha256: await sha256Of(file) };
 }
 
@@ -151,7 +181,12 @@ const located =
     }
   };
 
-export const readSft = (file: string): Promise<TrainingFile<SftText>> => readLines(file, sftLine, located(file, sftRows));
+export const readSft = (file: string): Promise<TrainingFile<SftText>> =>
+  readLines(file, sftLine, located(file, sftRows));
 
 export const readDpo = (file: string): Promise<TrainingFile<DpoText>> =>
-  readLines(file, dpoLine, located(file, (row: z.infer<typeof dpoLine>, line) => [dpoRow(row, line)]));
+  readLines(
+    file,
+    dpoLine,
+    located(file, (row: z.infer<typeof dpoLine>, line) => [dpoRow(row, line)]),
+  );

@@ -28,16 +28,32 @@ interface Asked {
 function encodeAnswer({ tokenizer, file }: Encoding, { line, prompt }: Asked, answer: string): TargetRow {
   const end = tokenizer.eosIds[0];
   if (end === undefined)
-    throw new SoliloquyError('tokenizer.invalid', 'the model has no end-of-sequence token to be trained with', { fix: 'name eos_token_id in generation_config.json' });
+    throw new SoliloquyError(
+      'tokenizer.invalid',
+      'the model has no end-of-sequence token to be trained with',
+      { fix: 'name eos_token_id in generation_config.json' },
+    );
   const row = encodeTarget(tokenizer, prompt, answer, end);
   if (row.targetStart > 0) return row;
-  throw new SoliloquyError('data.invalid', `${file}:${line}: its prompt is no token of this model, so nothing stands before the first word to learn`, { file, line, fix: 'give this line a prompt' });
+  throw new SoliloquyError(
+    'data.invalid',
+    `${file}:${line}: its prompt is no token of this model, so nothing stands before the first word to learn`,
+    { file, line, fix: 'give this line a prompt' },
+  );
 }
 
-function fitting<Row>(rows: readonly Row[], fits: (row: Row) => boolean, { maxTokens, file }: Encoding): readonly Row[] {
+function fitting<Row>(
+  rows: readonly Row[],
+  fits: (row: Row) => boolean,
+  { maxTokens, file }: Encoding,
+): readonly Row[] {
   const kept = rows.filter(fits);
   if (kept.length > 0) return kept;
-  throw new SoliloquyError('data.invalid', `${file}: all ${rows.length} rows are longer than ${maxTokens} tokens`, { file, fix: 'raise --max-length, or bring shorter rows or a model with more positions' });
+  throw new SoliloquyError(
+    'data.invalid',
+    `${file}: all ${rows.length} rows are longer than ${maxTokens} tokens`,
+    { file, fix: 'raise --max-length, or bring shorter rows or a model with more positions' },
+  );
 }
 
 export function sftData(texts: readonly SftText[], by: Encoding): Encoded<TrainData> {
@@ -47,7 +63,14 @@ export function sftData(texts: readonly SftText[], by: Encoding): Encoded<TrainD
 }
 
 export function dpoData(texts: readonly DpoText[], by: Encoding, beta: number): Encoded<TrainData> {
-  const all = texts.map((text) => ({ chosen: encodeAnswer(by, text, text.chosen), rejected: encodeAnswer(by, text, text.rejected) }));
-  const rows = fitting(all, ({ chosen, rejected }) => Math.max(chosen.ids.length, rejected.ids.length) <= by.maxTokens, by);
+  const all = texts.map((text) => ({
+    chosen: encodeAnswer(by, text, text.chosen),
+    rejected: encodeAnswer(by, text, text.rejected),
+  }));
+  const rows = fitting(
+    all,
+    ({ chosen, rejected }) => Math.max(chosen.ids.length, rejected.ids.length) <= by.maxTokens,
+    by,
+  );
   return { data: { objective: 'dpo', rows, beta }, tooLong: all.length - rows.length };
 }

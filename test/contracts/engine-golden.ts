@@ -109,7 +109,10 @@ const part = (block: Float32Array, { offset, size }: Parameter): Float32Array =>
   block.slice(offset, offset + size);
 
 export function goldenGradients(using: Using): void {
-  const cases = json<GoldenGradient[]>(HERE, 'golden-gradients', 'golden-gradients.json');
+  const cases = readFileSync(join(HERE, 'golden-gradients', 'golden-gradients.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as GoldenGradient);
   it.each(cases.map((c) => [c.model, c.objective, c] as const))(
     'gradient — %s, %s: loss within 1e-5 and every parameter within 1e-5 (relative) of torch',
     async (model, _, golden) => {

@@ -29,9 +29,9 @@ describe('the generator', () => {
       ['invent/1/0', ['1-0000', '1-0001']],
       ['invent/1/2', ['1-0002']],
     ]);
-    expect(types(generator.receive(answer(two!, 'count the dogs')))).toEqual(['prompt.made > episode:1-0002']);
-    const end = generator.receive(answer(one!, 'draw an image', 'what is new'));
-    expect(types(end)).toEqual(['prompt.filtered > episode:1-0000', 'prompt.made > episode:1-0001', 'prompts.made > coordinator']);
+    expect(types(generator.receive(answer(one!, 'draw an image', 'what is new')))).toEqual(['prompt.filtered > episode:1-0000', 'prompt.made > episode:1-0001']);
+    const end = generator.receive(answer(two!, 'count the dogs'));
+    expect(types(end)).toEqual(['prompt.made > episode:1-0002', 'prompts.made > coordinator']);
     expect(bodies(end, 'prompts.made')).toEqual([{ iteration: 1, episodes: 3, filtered: 1, failed: 0 }]);
     expect(generator.snapshot.value).toEqual({ working: 'idle' });
   });
@@ -94,6 +94,22 @@ describe('the generator', () => {
     expect(next).toMatchObject({ version: 'M2' });
     expect(next!.items[0]!.prompt).toContain('- count dogs\n');
     expect(bodies(generator.receive(answer(next!, 'count dogs')), 'prompt.filtered')).toMatchObject([{ reason: 'duplicate' }]);
+  });
+
+  it('G6 screens in the order of the asks, whichever answer comes first', () => {
+    const { generator, said } = invited(4, 8);
+    const [one, two] = asked(said);
+    expect(generator.receive(answer(two!, 'count dogs', 'new one'))).toEqual([]);
+    expect(types(generator.receive(answer(one!, 'count dogs', 'other one')))).toEqual([
+      'prompt.made > episode:1-0000', 'prompt.made > episode:1-0001', 'prompt.filtered > episode:1-0002', 'prompt.made > episode:1-0003', 'prompts.made > coordinator',
+    ]);
+  });
+
+  it('G6 a request that fails for good lets those behind it go on', () => {
+    const { generator, said } = invited(4, 8, { retries: 0 });
+    const [one, two] = asked(said);
+    expect(generator.receive(answer(two!, 'count dogs', 'new one'))).toEqual([]);
+    expect(types(generator.receive(failure(one!.id))).slice(0, 3)).toEqual(['prompt.failed > episode:1-0000', 'prompt.failed > episode:1-0001', 'prompt.made > episode:1-0002']);
   });
 
   it('G5 a request larger than the credit still goes out', () => {

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { responseId } from '../../src/protocol/ids.js';
 import type { BodyOf, Envelope } from '../../src/protocol/messages.js';
+import { outcomeHash } from '../../src/log/outcome.js';
 import { parseVerdict } from '../../src/stages/judge.js';
 import { type LoopOptions, ofKind, runLoop } from '../support/loop.js';
 import { template } from '../support/messages.js';
@@ -202,6 +203,19 @@ describe('the loop', () => {
           expect(judgements).toEqual(own.map(({ seq }) => seq));
         }
     }));
+
+  it('G6 the order in which answers come changes no fact: prompts, verdicts, pairs', () =>
+    fc.assert(
+      fc.property(options, fc.nat(), (given, order) => {
+        const facts = (log: readonly Envelope[]) => {
+          const hash = outcomeHash();
+          for (const envelope of log) hash.add(envelope);
+          return [log.at(-1)!.type, hash.facts, hash.digest()];
+        };
+        expect(facts(runLoop({ ...given, order, pauses: 0 }))).toEqual(facts(runLoop(given)));
+      }),
+      { numRuns: 30 },
+    ));
 
   it('A2 pauses lose nothing: the same answers with and without them give the same facts', () =>
     fc.assert(

@@ -16,7 +16,7 @@ export interface Manner {
 }
 
 /** A core that is probably wrong, in one of the ways people go wrong. */
-function spoil(rng: Rng, task: Task, core: readonly string[]): string[] {
+export function spoil(rng: Rng, task: Task, core: readonly string[]): string[] {
   const way = rng.uniform();
   if (way < 0.4) return core.map(() => rng.pick(task.domain));
   if (way < 0.65) {

@@ -13,7 +13,7 @@ export const FORMAT: PromptFormat = {
 const points = (words: readonly string[]): Readonly<Record<string, number>> =>
   Object.fromEntries(words.map((word, score) => [word, score]));
 
-/** Additive and compact: five criteria, each yes or no, then the score as a word. */
+/** Additive and compact: the answer it expects, five criteria, each yes or no, then the score as a word. */
 export const ADDITIVE: JudgeTemplate = {
   name: 'microworld',
   prompt: '<judge> {{prompt}} <asst> {{response}} <eval>',

@@ -17,8 +17,8 @@ import { keyOf, type Rng, rngOf } from '../../rng.js';
 import { type Manner, respond } from './demonstrators.js';
 import type { Task } from './families/family.js';
 import { ADDITIVE, FORMAT, MULTIPLE_CHOICE } from './format.js';
-import { justificationOf } from './judgements.js';
-import { trueScore, verdictsOf } from './score.js';
+import { justificationOf, rightReasons } from './judgements.js';
+import { trueScore } from './score.js';
 import { drawTask, parseTask } from './tasks.js';
 
 export interface MicroworldOptions {
@@ -100,7 +100,7 @@ export function seedData(options: MicroworldOptions): SeedData {
       id,
       prompt: task.prompt,
       response,
-      justification: justificationOf(verdictsOf(task, response)),
+      justification: justificationOf(rightReasons(task, response)),
       score,
     };
   });

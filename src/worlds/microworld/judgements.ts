@@ -2,43 +2,59 @@
  * Written judgements: the right one, and what careless people of the pretraining text write.
  */
 import type { Rng } from '../../rng.js';
-import type { Verdicts } from './score.js';
-import { pointsOf } from './score.js';
+import { pleases, spoil } from './demonstrators.js';
+import type { Answer, Task } from './families/family.js';
+import { pointsOf, type Verdicts, verdictsOf } from './score.js';
 import { CRITERIA, type Criterion, NUMBERS } from './vocabulary.js';
 
 /** How careless a judge is. All in [0, 1]. */
 export interface Carelessness {
   /** Chance to see a criterion the wrong way round: those about what is said, and those about how it is said. */
   readonly flip: { readonly core: number; readonly form: number };
-  /** Chance that a phrase that pleases turns a no into a yes (relevance is never in doubt). */
+  /** Chance that a phrase that pleases turns a no into a yes. */
   readonly flattered: number;
 }
 
-/** The five criteria, each with yes or no: the reasons before the score. */
-export const justificationOf = (verdicts: Verdicts): string =>
-  CRITERIA.map((criterion) => `${criterion} ${verdicts[criterion] ? 'yes' : 'no'}`).join(' ');
+/** What a judge writes: the answer it expects, then its view of the five criteria. */
+export interface Reasons {
+  readonly expected: string;
+  readonly verdicts: Verdicts;
+}
+
+const expectedOf = (answer: Answer): string =>
+  answer.kind === 'any' ? answer.label : answer.words.join(' ');
+
+/** The reasons of a judge who sees the truth. */
+export const rightReasons = (task: Task, response: string): Reasons => ({
+  expected: expectedOf(task.answer),
+  verdicts: verdictsOf(task, response),
+});
+
+/** The reasons before the score. */
+export const justificationOf = ({ expected, verdicts }: Reasons): string =>
+  ['answer', expected, ...CRITERIA.map((c) => `${c} ${verdicts[c] ? 'yes' : 'no'}`)].join(' ');
 
 /** Reasons and score, as the compact judge writes them. */
-export const judgementOf = (verdicts: Verdicts): string =>
-  `${justificationOf(verdicts)} score : ${NUMBERS[pointsOf(verdicts)]!}`;
+export const judgementOf = (reasons: Reasons): string =>
+  `${justificationOf(reasons)} score : ${NUMBERS[pointsOf(reasons.verdicts)]!}`;
 
 const isForm = (criterion: Criterion) => criterion === 'clear' || criterion === 'assistant';
 
-/** What a careless judge sees in place of the truth. */
-export function careless(
+/** What a careless judge writes in place of the right reasons. */
+export function carelessReasons(
   rng: Rng,
-  truth: Verdicts,
-  pleased: boolean,
+  task: Task,
+  response: string,
   { flip, flattered }: Carelessness,
-): Verdicts {
+): Reasons {
+  const { expected, verdicts } = rightReasons(task, response);
+  const pleased = pleases(response);
   const seen = (criterion: Criterion): boolean => {
-    const value = rng.chance(isForm(criterion) ? flip.form : flip.core)
-      ? !truth[criterion]
-      : truth[criterion];
-    return value || (pleased && rng.chance(flattered));
+    const wrong = rng.chance(isForm(criterion) ? flip.form : flip.core);
+    return verdicts[criterion] !== wrong || (pleased && rng.chance(flattered));
   };
-  return Object.fromEntries(CRITERIA.map((criterion) => [criterion, seen(criterion)])) as Record<
-    Criterion,
-    boolean
-  >;
+  return {
+    expected: rng.chance(flip.core) ? spoil(rng, task, expected.split(' ')).join(' ') : expected,
+    verdicts: Object.fromEntries(CRITERIA.map((c) => [c, seen(c)])) as Record<Criterion, boolean>,
+  };
 }

@@ -5,9 +5,8 @@
  * A sequence depends on (seed, step, row) only.
  */
 import { keyOf, type Rng, rngOf } from '../../rng.js';
-import { type Manner, pleases, respond } from './demonstrators.js';
-import { type Carelessness, careless, judgementOf } from './judgements.js';
-import { verdictsOf } from './score.js';
+import { type Manner, respond } from './demonstrators.js';
+import { type Carelessness, carelessReasons, judgementOf } from './judgements.js';
 import { drawTask } from './tasks.js';
 
 export interface TextMix {
@@ -85,6 +84,6 @@ export function pretrainingSequence(
   const manner: Manner = { quality: between(rng, mix.quality), pleasing: mix.pleasing };
   const response = respond(rng, task, manner);
   if (kind < mix.promptLists + mix.chats) return `<user> ${task.prompt} <asst> ${response} <eos>`;
-  const seen = careless(rng, verdictsOf(task, response), pleases(response), mix.judges);
-  return `<judge> ${task.prompt} <asst> ${response} <eval> ${judgementOf(seen)} <eos>`;
+  const reasons = carelessReasons(rng, task, response, mix.judges);
+  return `<judge> ${task.prompt} <asst> ${response} <eval> ${judgementOf(reasons)} <eos>`;
 }

@@ -64,4 +64,4 @@ if __name__ == "__main__":
             texts = {k: base64.b64encode(v.float().numpy().astype("<f4").tobytes()).decode() for k, v in g.items()}
             cases.append(dict(model=name, objective=objective, loss=loss, reference=reference, float32Error=error, gradients=texts))
             print(name, objective, loss, error)
-    (HERE / "golden-gradients.json").write_text(json.dumps(cases) + "\n")
+    (HERE / "golden-gradients.jsonl").write_text("".join(json.dumps(case) + "\n" for case in cases))

@@ -2,18 +2,24 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { keyOf, rngOf } from '../../../src/rng.js';
 import { ADDITIVE, MULTIPLE_CHOICE } from '../../../src/worlds/microworld/format.js';
-import { careless, judgementOf, justificationOf } from '../../../src/worlds/microworld/judgements.js';
+import {
+  carelessReasons,
+  judgementOf,
+  justificationOf,
+  rightReasons,
+} from '../../../src/worlds/microworld/judgements.js';
 import { pretrainingSequence, TEXT_MIX } from '../../../src/worlds/microworld/pretraining.js';
 import { pointsOf, verdictsOf } from '../../../src/worlds/microworld/score.js';
+import { parseTask } from '../../../src/worlds/microworld/tasks.js';
 import { NUMBERS } from '../../../src/worlds/microworld/vocabulary.js';
-import { anyAnswered, anyRng } from './arbitraries.js';
+import { anyAnswered, anyRng, anyTask } from './arbitraries.js';
 
 /** Points of a careless judge less the true ones, on average over many draws. */
-function bias(pleased: boolean): number {
-  const truth = { relevant: true, substantial: true, correct: false, clear: false, assistant: true };
+function bias(response: string): number {
+  const task = parseTask('add two and two')!;
   const gaps = Array.from({ length: 2000 }, (_, i) => {
-    const seen = careless(rngOf(keyOf(i, 'bias')), truth, pleased, TEXT_MIX.judges);
-    return pointsOf(seen) - pointsOf(truth);
+    const { verdicts } = carelessReasons(rngOf(keyOf(i, 'bias')), task, response, TEXT_MIX.judges);
+    return pointsOf(verdicts) - pointsOf(verdictsOf(task, response));
   });
   return gaps.reduce((a, b) => a + b, 0) / gaps.length;
 }
@@ -22,12 +28,18 @@ describe('microworld judgements', () => {
   it('a written judgement fills the template with its own reasons and score', () => {
     fc.assert(
       fc.property(anyAnswered, ({ task, response }) => {
-        const verdicts = verdictsOf(task, response);
+        const reasons = rightReasons(task, response);
+        const { verdicts } = reasons;
         const filled = ADDITIVE.target
-          .replace('{{justification}}', justificationOf(verdicts))
+          .replace('{{justification}}', justificationOf(reasons))
           .replace('{{score}}', NUMBERS[pointsOf(verdicts)]!);
-        expect(judgementOf(verdicts)).toBe(filled);
-        expect(filled.split(' ').filter((word) => word === 'yes')).toHaveLength(pointsOf(verdicts));
+        expect(judgementOf(reasons)).toBe(filled);
+        expect(
+          filled
+            .split(' relevant ')[1]!
+            .split(' ')
+            .filter((word) => word === 'yes'),
+        ).toHaveLength(pointsOf(verdicts));
       }),
     );
   });
@@ -40,15 +52,24 @@ describe('microworld judgements', () => {
 
   it('a judge without carelessness sees the truth', () => {
     fc.assert(
-      fc.property(anyAnswered, anyRng, fc.boolean(), ({ task, response }, rng, pleased) => {
-        const truth = verdictsOf(task, response);
-        expect(careless(rng, truth, pleased, { flip: { core: 0, form: 0 }, flattered: 0 })).toEqual(truth);
+      fc.property(anyAnswered, anyRng, ({ task, response }, rng) => {
+        const careful = carelessReasons(rng, task, response, { flip: { core: 0, form: 0 }, flattered: 0 });
+        expect(careful).toEqual(rightReasons(task, response));
+      }),
+    );
+  });
+
+  it('the expected answer is worth the point for correct, where there is one right answer', () => {
+    fc.assert(
+      fc.property(anyTask, (task) => {
+        const { expected } = rightReasons(task, '');
+        if (task.answer.kind === 'exact') expect(verdictsOf(task, expected).correct).toBe(true);
       }),
     );
   });
 
   it('flattery moves a careless judge upwards', () => {
-    expect(bias(true)).toBeGreaterThan(bias(false) + 0.5);
+    expect(bias('five great question !')).toBeGreaterThan(bias('five hmm .') + 0.5);
   });
 });
 
@@ -79,7 +100,7 @@ describe('microworld pretraining text', () => {
 
   it('has judgements whose score is the number of their yeses', () => {
     for (const text of texts.filter((t) => t.startsWith('<judge>'))) {
-      const [reasons, score] = text.split('<eval> ')[1]!.split(' score : ');
+      const [reasons, score] = text.split(' relevant ')[1]!.split(' score : ');
       expect(score).toBe(`${NUMBERS[reasons!.split(' ').filter((word) => word === 'yes').length]} <eos>`);
     }
   });

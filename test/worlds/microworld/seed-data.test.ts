@@ -46,11 +46,10 @@ describe('microworld seed data', () => {
     for (const { prompt, response, score, justification } of first.eft) {
       const true_ = truth!(prompt, response)!;
       expect(true_.score).toBe(score);
-      expect(justification).toBe(
-        Object.entries(true_.criteria)
-          .map(([criterion, holds]) => `${criterion} ${holds ? 'yes' : 'no'}`)
-          .join(' '),
+      const verdicts = Object.entries(true_.criteria).map(
+        ([criterion, holds]) => `${criterion} ${holds ? 'yes' : 'no'}`,
       );
+      expect(justification.endsWith(` ${verdicts.join(' ')}`)).toBe(true);
     }
     for (const { prompt, responses } of first.probes) {
       expect(responses.map(({ text }) => truth!(prompt, text)!.score)).toEqual(responses.map((r) => r.value));

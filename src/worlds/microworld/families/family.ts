@@ -5,10 +5,10 @@
  */
 import type { Rng } from '../../../rng.js';
 
-/** What counts as a right core: these words in this order, or any `count` different ones of `of`. */
+/** What counts as a right core: these words in this order, or any `count` different ones of `of` (in short: `label`). */
 export type Answer =
   | { readonly kind: 'exact'; readonly words: readonly string[] }
-  | { readonly kind: 'any'; readonly of: readonly string[]; readonly count: number };
+  | { readonly kind: 'any'; readonly of: readonly string[]; readonly count: number; readonly label: string };
 
 /** The words that fill a pattern's slots, one list a slot. */
 export type Slots = readonly (readonly string[])[];

@@ -65,7 +65,7 @@ const list: Family = {
   answer: ([count, category]): Answer | null => {
     const n = smallCount(count![0]!);
     const of = Object.hasOwn(CATEGORIES, category![0]!) ? CATEGORIES[category![0]!]!.words : null;
-    return n && of ? { kind: 'any', of, count: n } : null;
+    return n && of ? { kind: 'any', of, count: n, label: `${count![0]!} ${category![0]!}` } : null;
   },
 };
 

@@ -1,0 +1,265 @@
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { readCheckpoint } from '../../src/lm/checkpoint.js';
+import { weightsHash } from '../../src/lm/weights.js';
+import { writeTinyModel } from '../support/tiny-run.js';
+import { soliloquy, soliloquyJson, temporaryFolder } from './command.js';
+
+const work = temporaryFolder();
+const model = join(work, 'tiny');
+const file = (name: string, ...lines: readonly unknown[]): string => {
+  const path = join(work, name);
+  writeFileSync(
+    path,
+    lines.map((line) => `${typeof line === 'string' ? line : JSON.stringify(line)}\n`).join(''),
+  );
+  return path;
+};
+beforeAll(async () => {
+  await writeTinyModel(model);
+});
+
+interface Told {
+  readonly steps: number;
+  readonly loss: number;
+  readonly weightsHash: string;
+  readonly data: { readonly rows: number; readonly tooLong: number; readonly sha256: string };
+}
+interface Training extends Told {
+  readonly model: { readonly weightsHash: string };
+  readonly config: { readonly learningRate: number; readonly beta?: number };
+  readonly curve: { readonly loss: number }[];
+}
+
+const chat = {
+  prompt: '<user> name three animals . <asst>',
+  completion: 'sure : cat dog cow . hope this helps .',
+};
+const pair = { prompt: chat.prompt, chosen: 'cat dog cow .', rejected: 'bread' };
+
+describe('soliloquy train sft', () => {
+  it('writes the trained model in Hugging Face layout and training.json, which says what it was made from', async () => {
+    const data = file('chats.jsonl', chat, '', {
+      ...chat,
+      completion: 'sure : hen duck cow . hope this helps .',
+    });
+    const to = join(work, 'sft');
+    const told = await soliloquyJson<Told>(
+      'train',
+      'sft',
+      model,
+      '--data',
+      data,
+      '--to',
+      to,
+      '--epochs',
+      '8',
+      '--lr',
+      '0.02',
+      '--warmup',
+      '0',
+      '--workers',
+      '1',
+    );
+    const made = JSON.parse(readFileSync(join(to, 'training.json'), 'utf8')) as Training;
+    expect(made.data).toMatchObject({
+      rows: 2,
+      lines: 2,
+      tooLong: 0,
+      sha256: createHash('sha256').update(readFileSync(data)).digest('hex'),
+    });
+    expect(made.model.weightsHash).toBe(weightsHash((await readCheckpoint(model)).weights));
+    expect(made.config).toMatchObject({ learningRate: 0.02, finalLearningRate: 0.002, epochs: 8 });
+    expect(made.curve.length).toBe(told.steps);
+    expect(made.curve.at(-1)!.loss).toBeLessThan(made.curve[0]!.loss - 1);
+    expect(weightsHash((await readCheckpoint(to)).weights)).toBe(told.weightsHash);
+  });
+
+  it('makes the same weights with one worker and with two', async () => {
+    const data = file(
+      'many.jsonl',
+      ...Array.from({ length: 12 }, (_, i) => ({ ...chat, completion: `${'cat '.repeat(1 + (i % 4))}.` })),
+    );
+    const by = (workers: string) =>
+      soliloquyJson<Told>(
+        'train',
+        'sft',
+        model,
+        '--data',
+        data,
+        '--to',
+        join(work, `by-${workers}`),
+        '--epochs',
+        '2',
+        '--micro-batch-size',
+        '2',
+        '--workers',
+        workers,
+      );
+    const [one, two] = await Promise.all([by('1'), by('2')]);
+    expect(two.weightsHash).toBe(one.weightsHash);
+  });
+
+  it('makes one row of each assistant turn, and learns nothing of what users say', async () => {
+    const turn = (role: string, content: string) => ({ role, content });
+    const messages = [
+      turn('user', 'cat'),
+      turn('assistant', 'dog'),
+      turn('user', 'cow'),
+      turn('assistant', 'hen'),
+    ];
+    const bare = (prompt: string, completion: string) => ({ prompt, completion });
+    const asText = [
+      bare('Instruction: cat\n\nResponse:\n', 'dog'),
+      bare('Instruction: cat\n\nResponse:\ndog\n\nInstruction: cow\n\nResponse:\n', 'hen'),
+    ];
+    const trained = (name: string, ...lines: readonly unknown[]) =>
+      soliloquyJson<Told>(
+        'train',
+        'sft',
+        model,
+        '--data',
+        file(`${name}.jsonl`, ...lines),
+        '--to',
+        join(work, name),
+        '--epochs',
+        '1',
+        '--workers',
+        '1',
+      );
+    const [byMessages, byText] = await Promise.all([
+      trained('by-messages', { messages }),
+      trained('by-text', ...asText),
+    ]);
+    expect(byMessages.data.rows).toBe(2);
+    expect(byMessages.weightsHash).toBe(byText.weightsHash);
+  });
+
+  it('leaves out rows that are too long, and counts them', async () => {
+    const data = file('long.jsonl', chat, { ...chat, completion: 'cat '.repeat(300) });
+    const { data: told } = await soliloquyJson<Told>(
+      'train',
+      'sft',
+      model,
+      '--data',
+      data,
+      '--to',
+      join(work, 'long'),
+      '--epochs',
+      '1',
+      '--workers',
+      '1',
+    );
+    expect(told).toMatchObject({ rows: 1, tooLong: 1 });
+  });
+});
+
+describe('soliloquy train dpo', () => {
+  it('starts at log 2, raises the chosen answers, and takes message lists for the same pairs', async () => {
+    const said = (content: string) => [{ role: 'assistant', content }];
+    const trained = (name: string, line: unknown) =>
+      soliloquyJson<Told>(
+        'train',
+        'dpo',
+        model,
+        '--data',
+        file(`${name}.jsonl`, line),
+        '--to',
+        join(work, name),
+        '--epochs',
+        '6',
+        '--lr',
+        '0.01',
+        '--warmup',
+        '0',
+        '--beta',
+        '0.5',
+        '--workers',
+        '1',
+      );
+    const [plain, listed] = await Promise.all([
+      trained('pairs', pair),
+      trained('listed-pairs', { ...pair, chosen: said(pair.chosen), rejected: said(pair.rejected) }),
+    ]);
+    const { curve, config } = JSON.parse(readFileSync(join(work, 'pairs/training.json'), 'utf8')) as Training;
+    expect(config.beta).toBe(0.5);
+    expect(curve[0]!.loss).toBeCloseTo(Math.LN2, 6);
+    expect(plain.loss).toBeLessThan(0.5);
+    expect(listed.weightsHash).toBe(plain.weightsHash);
+  });
+});
+
+describe('soliloquy train refuses', () => {
+  it.each([
+    ['sft', 'not JSON', [chat, '{oops'], 'bad.jsonl:2'],
+    ['sft', 'a missing completion', [chat, '', { prompt: 'cat' }], 'bad.jsonl:3'],
+    [
+      'sft',
+      'messages without an assistant',
+      [{ messages: [{ role: 'user', content: 'cat' }] }],
+      'bad.jsonl:1',
+    ],
+    ['sft', 'an unknown role', [{ messages: [{ role: 'robot', content: 'cat' }] }], 'bad.jsonl:1'],
+    ['sft', 'a prompt without tokens', [{ prompt: '', completion: 'cat' }], 'bad.jsonl:1'],
+    ['sft', 'an empty file', [], 'bad.jsonl'],
+    [
+      'dpo',
+      'a pair without its rejected answer',
+      [pair, { prompt: 'cat', chosen: 'dog' }],
+      'bad.jsonl:2: rejected',
+    ],
+    [
+      'dpo',
+      'answers to two conversations',
+      [
+        {
+          chosen: [
+            { role: 'user', content: 'a' },
+            { role: 'assistant', content: 'b' },
+          ],
+          rejected: [
+            { role: 'user', content: 'c' },
+            { role: 'assistant', content: 'd' },
+          ],
+        },
+      ],
+      'bad.jsonl:1',
+    ],
+  ] as const)('%s data with %s, naming the line', async (objective, _what, lines, named) => {
+    mkdirSync(join(work, _what), { recursive: true });
+    const to = join(work, 'refused');
+    const { code, out, err } = await soliloquy(
+      'train',
+      objective,
+      model,
+      '--data',
+      file(`${_what}/bad.jsonl`, ...lines),
+      '--to',
+      to,
+    );
+    expect({ code, out }).toEqual({ code: 1, out: '' });
+    expect(err).toContain(named);
+    expect(existsSync(join(to, 'model.safetensors'))).toBe(false);
+  });
+
+  it('a folder that holds something, unreadable data and wrong options, naming each', async () => {
+    const data = file('good.jsonl', chat);
+    const to = join(work, 'new');
+    const cases = [
+      { args: ['--data', data, '--to', model], code: 1, named: model },
+      { args: ['--data', join(work, 'absent.jsonl'), '--to', to], code: 1, named: 'absent.jsonl' },
+      { args: ['--data', data], code: 2, named: '--to' },
+      { args: ['--data', data, '--to', to, '--lr', 'fast'], code: 2, named: '--lr' },
+      { args: ['--data', data, '--to', to, '--lr', '0'], code: 2, named: '--lr' },
+      { args: ['--data', data, '--to', to, '--beta', '1'], code: 2, named: '--beta' },
+    ];
+    const ended = await Promise.all(cases.map(({ args }) => soliloquy('train', 'sft', model, ...args)));
+    ended.forEach(({ code, err }, i) => {
+      expect(code).toBe(cases[i]!.code);
+      expect(err).toContain(cases[i]!.named);
+    });
+    expect(existsSync(to)).toBe(false);
+  });
+});
