@@ -2,15 +2,29 @@
  * What versions are trained on, derived from the log as it is written: seed data, EFT, preference pairs, positives. A view:
  * the files under data/ can be made again from messages.jsonl.
  */
+
+import { sha256 } from '../src/log/chain.js';
 import type { Config } from '../src/protocol/config.js';
 import { SoliloquyError } from '../src/protocol/errors.js';
 import type { TrainData } from '../src/protocol/lm.js';
 import type { BodyOf, Envelope, SeedSplit } from '../src/protocol/messages.js';
-import type { PromptFormat, SeedData, JudgeTemplate, Demonstration, EvaluationExample } from '../src/protocol/records.js';
 import type { Tokenizer } from '../src/protocol/ports.js';
-import { encodePreferences, encodeSft, type PairFact, type PositiveFact, preferenceTexts, sftRows } from '../src/stages/train.js';
+import type {
+  Demonstration,
+  EvaluationExample,
+  JudgeTemplate,
+  PromptFormat,
+  SeedData,
+} from '../src/protocol/records.js';
 import type { TextRow } from '../src/stages/seed.js';
-import { sha256 } from '../src/log/chain.js';
+import {
+  encodePreferences,
+  encodeSft,
+  type PairFact,
+  type PositiveFact,
+  preferenceTexts,
+  sftRows,
+} from '../src/stages/train.js';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] };
 
@@ -27,7 +41,12 @@ export interface Datasets {
   observe(envelope: Envelope): void;
   readonly seed: SeedData;
   /** Rows of a training job; `write` is given each file's name and content. */
-  build(job: BodyOf<'model.train'>, tokenizer: Tokenizer, maxTokens: number, write: (name: string, content: string) => void): BuiltData;
+  build(
+    job: BodyOf<'model.train'>,
+    tokenizer: Tokenizer,
+    maxTokens: number,
+    write: (name: string, content: string) => void,
+  ): BuiltData;
 }
 
 const jsonl = (rows: readonly object[]): string => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
@@ -83,7 +102,10 @@ export function createDatasets(config: Config, format: PromptFormat, template: J
     if (name === 'eft') return { file: seed.eft, text: part({ eft: seed.eft }) };
     if (name.startsWith('positives-')) {
       const found = positives.get(versionIn(name)) ?? [];
-      return { file: found.map(({ prompt, answer }) => ({ prompt, ...answer })), text: part({ positives: found }) };
+      return {
+        file: found.map(({ prompt, answer }) => ({ prompt, ...answer })),
+        text: part({ positives: found }),
+      };
     }
     throw new SoliloquyError('protocol.violation', `no dataset is called ${name}`, { name });
   };
@@ -91,7 +113,11 @@ export function createDatasets(config: Config, format: PromptFormat, template: J
   const build: Datasets['build'] = ({ objective, datasets }, tokenizer, maxTokens, write) => {
     const end = tokenizer.eosIds[0];
     if (end === undefined)
-      throw new SoliloquyError('tokenizer.invalid', 'the model has no end-of-sequence token to be trained with', { fix: 'name eos_token_id in generation_config.json' });
+      throw new SoliloquyError(
+        'tokenizer.invalid',
+        'the model has no end-of-sequence token to be trained with',
+        { fix: 'name eos_token_id in generation_config.json' },
+      );
     const hashes: string[] = [];
     const put = (name: string, rows: readonly object[]) => {
       const content = jsonl(rows);
@@ -102,7 +128,12 @@ export function createDatasets(config: Config, format: PromptFormat, template: J
       const texts = datasets.flatMap((name) => preferenceTexts(pairs.get(versionIn(name)) ?? [], format));
       put(datasets[0]!, texts);
       const { rows, tooLong } = encodePreferences(texts, tokenizer, end, maxTokens);
-      return { data: { objective, rows, beta: config.dpo.beta }, rows: rows.length, dataHash: sha256(hashes.join('')), tooLong: tooLong.length };
+      return {
+        data: { objective, rows, beta: config.dpo.beta },
+        rows: rows.length,
+        dataHash: sha256(hashes.join('')),
+        tooLong: tooLong.length,
+      };
     }
     const texts = datasets.flatMap((name) => {
       const { file, text } = named(name);
@@ -110,7 +141,12 @@ export function createDatasets(config: Config, format: PromptFormat, template: J
       return text;
     });
     const { rows, tooLong } = encodeSft(texts, tokenizer, end, maxTokens);
-    return { data: { objective, rows }, rows: rows.length, dataHash: sha256(hashes.join('')), tooLong: tooLong.length };
+    return {
+      data: { objective, rows },
+      rows: rows.length,
+      dataHash: sha256(hashes.join('')),
+      tooLong: tooLong.length,
+    };
   };
   return { observe, seed, build };
 }

@@ -28,10 +28,19 @@ const entry = (machine: AnyStateMachine, summary: string): MachineEntry => ({
 /** In the order of the loop. */
 export const machines = {
   coordinator: entry(coordinatorMachine, 'walks M0 → SFT baseline → M1 → M2 → M3 …, measuring every version'),
-  generator: entry(generatorMachine, 'invents prompts, filters them, opens an episode for each ask, within its credit'),
-  episode: entry(episodeMachine, 'the life of one prompt: invented → answered → judged → paired, or withheld with the reason'),
+  generator: entry(
+    generatorMachine,
+    'invents prompts, filters them, opens an episode for each ask, within its credit',
+  ),
+  episode: entry(
+    episodeMachine,
+    'the life of one prompt: invented → answered → judged → paired, or withheld with the reason',
+  ),
   responder: entry(responderMachine, 'answers each prompt N times'),
-  judge: entry(judgeMachine, 'scores each answer k times by each member of the bench; what can\'t be read is no score'),
+  judge: entry(
+    judgeMachine,
+    "scores each answer k times by each member of the bench; what can't be read is no score",
+  ),
   trainer: entry(trainerMachine, 'gathers pairs, gives credit back, has the next version made'),
 } as const satisfies Readonly<Record<string, MachineEntry>>;
 

@@ -3,7 +3,13 @@
  * snapshot; runs no effects but what the machine says. XState ignores a message that no transition takes; here it is
  * refused, with the state that refused it.
  */
-import { type AnyMachineSnapshot, type AnyStateMachine, initialTransition, type StateValue, transition } from 'xstate';
+import {
+  type AnyMachineSnapshot,
+  type AnyStateMachine,
+  initialTransition,
+  type StateValue,
+  transition,
+} from 'xstate';
 import type { Emitted } from '../machines/machine.js';
 import type { Outgoing, Received } from '../src/protocol/messages.js';
 import type { Role } from './sequencer.js';
@@ -23,7 +29,11 @@ const emittedIn = (actions: readonly EmitAction[]): Emitted[] =>
 
 /** `working.iteration.training` */
 export const stateText = (value: StateValue): string =>
-  typeof value === 'string' ? value : Object.entries(value).map(([key, inner]) => `${key}.${stateText(inner!)}`).join(' ');
+  typeof value === 'string'
+    ? value
+    : Object.entries(value)
+        .map(([key, inner]) => `${key}.${stateText(inner!)}`)
+        .join(' ');
 
 export function machineRole(machine: AnyStateMachine, input: unknown): MachineRole {
   let [snapshot] = initialTransition(machine, input) as [AnyMachineSnapshot, readonly EmitAction[]];
@@ -35,7 +45,10 @@ export function machineRole(machine: AnyStateMachine, input: unknown): MachineRo
     message: { type: 'message.refused', body: { by, state: stateText(snapshot.value as StateValue), type } },
   });
   const take = (message: Received): readonly Emitted[] => {
-    const [next, actions] = transition(machine, snapshot, message) as [AnyMachineSnapshot, readonly EmitAction[]];
+    const [next, actions] = transition(machine, snapshot, message) as [
+      AnyMachineSnapshot,
+      readonly EmitAction[],
+    ];
     if (next.status === 'error') throw next.error;
     snapshot = next;
     return emittedIn(actions);

@@ -8,7 +8,7 @@ import { generatorMachine } from '../machines/generator.js';
 import { judgeMachine } from '../machines/judge.js';
 import { responderMachine } from '../machines/responder.js';
 import { trainerMachine } from '../machines/trainer.js';
-import { castText, isModelCast, membersOf, type ModelCast, parseCast } from '../src/protocol/cast.js';
+import { castText, isModelCast, type ModelCast, membersOf, parseCast } from '../src/protocol/cast.js';
 import type { Config } from '../src/protocol/config.js';
 import { SoliloquyError } from '../src/protocol/errors.js';
 import type { EpisodeId } from '../src/protocol/ids.js';
@@ -24,7 +24,11 @@ const modelCast = (role: 'generator' | 'responder', text: string): ModelCast => 
 };
 
 /** The six machines with their inputs, made when first written to. */
-export function createRoles(config: Config, world: World, template: JudgeTemplate): (address: Address) => MachineRole | undefined {
+export function createRoles(
+  config: Config,
+  world: World,
+  template: JudgeTemplate,
+): (address: Address) => MachineRole | undefined {
   const { seed, flow, invent, respond, judge, cast, eft } = config;
   const { format } = world;
   const make: Record<string, () => MachineRole> = {
@@ -41,7 +45,12 @@ export function createRoles(config: Config, world: World, template: JudgeTemplat
         seed,
         cast: modelCast('generator', cast.generator),
         shots: { seedShots: invent.seedShots, madeShots: invent.madeShots },
-        rules: { minWords: invent.minWords, maxWords: invent.maxWords, keywords: invent.keywords, similarity: invent.similarity },
+        rules: {
+          minWords: invent.minWords,
+          maxWords: invent.maxWords,
+          keywords: invent.keywords,
+          similarity: invent.similarity,
+        },
         sampling: invent.sampling,
         format,
         asksPerRequest: flow.asksPerRequest,
@@ -68,13 +77,21 @@ export function createRoles(config: Config, world: World, template: JudgeTemplat
         retries: flow.retries,
       }),
     trainer: () =>
-      machineRole(trainerMachine, { seed, player: cast.trainer, eft, creditLot: Math.max(1, Math.floor(flow.openEpisodes / 8)), retries: 0 }),
+      machineRole(trainerMachine, {
+        seed,
+        player: cast.trainer,
+        eft,
+        creditLot: Math.max(1, Math.floor(flow.openEpisodes / 8)),
+        retries: 0,
+      }),
   };
   const roles = new Map<Address, MachineRole>();
   return (address) => {
     const known = roles.get(address);
     if (known) return known;
-    const role = address.startsWith('episode:') ? episodeRole(address, template.verdict.max, () => roles.delete(address)) : make[address]?.();
+    const role = address.startsWith('episode:')
+      ? episodeRole(address, template.verdict.max, () => roles.delete(address))
+      : make[address]?.();
     if (role) roles.set(address, role);
     return role;
   };
@@ -95,4 +112,3 @@ function episodeRole(address: Address, maxScore: number, forget: () => void): Ma
     },
   };
 }
-

@@ -10,7 +10,14 @@
  */
 import type { LogWriter } from '../src/log/writer.js';
 import { SoliloquyError } from '../src/protocol/errors.js';
-import { type Address, type Envelope, FORMAT_VERSION, type Message, type Outgoing, type Received } from '../src/protocol/messages.js';
+import {
+  type Address,
+  type Envelope,
+  FORMAT_VERSION,
+  type Message,
+  type Outgoing,
+  type Received,
+} from '../src/protocol/messages.js';
 import type { Addressee, Answer, Clock, Job } from '../src/protocol/ports.js';
 
 /** A role: a pure machine that turns a message into messages. */
@@ -60,12 +67,23 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   const deliver = (envelope: Envelope) => {
     const message = { type: envelope.type, body: envelope.body, seq: envelope.seq } as Received;
     const role = options.role(envelope.to);
-    if (role) for (const said of role.receive(message)) queue.push({ ...said, from: envelope.to, cause: envelope.seq });
+    if (role)
+      for (const said of role.receive(message))
+        queue.push({ ...said, from: envelope.to, cause: envelope.seq });
     else options.addressee(envelope.to)?.accept(envelope);
   };
   const step = (next: Queued) => {
     const { from, to, cause, message } = next;
-    const envelope: Envelope = { v: FORMAT_VERSION, seq: seq++, at: options.clock.now(), from, to, cause, type: message.type, body: message.body };
+    const envelope: Envelope = {
+      v: FORMAT_VERSION,
+      seq: seq++,
+      at: options.clock.now(),
+      from,
+      to,
+      cause,
+      type: message.type,
+      body: message.body,
+    };
     options.log.append(envelope);
     options.publish(envelope);
     if (message.type === 'message.refused') throw refused(envelope.seq, message.body);
@@ -84,7 +102,12 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   };
   const awaitHead = async () => {
     const head = running[0];
-    if (!head) throw new SoliloquyError('protocol.violation', `the run came to rest at seq ${seq - 1} with nothing under way`, { seq });
+    if (!head)
+      throw new SoliloquyError(
+        'protocol.violation',
+        `the run came to rest at seq ${seq - 1} with nothing under way`,
+        { seq },
+      );
     const woken = new Promise<undefined>((resolve) => {
       wake = () => resolve(undefined);
     });
@@ -121,4 +144,8 @@ export function createSequencer(options: SequencerOptions): Sequencer {
 }
 
 const refused = (seq: number, body: { by: string; state: string; type: string }) =>
-  new SoliloquyError('protocol.violation', `seq ${seq}: ${body.by} in state ${body.state} can't take ${body.type}`, { seq, ...body });
+  new SoliloquyError(
+    'protocol.violation',
+    `seq ${seq}: ${body.by} in state ${body.state} can't take ${body.type}`,
+    { seq, ...body },
+  );

@@ -23,7 +23,8 @@ export const byIteration = (messages$: Messages, iteration: number): Messages =>
   messages$.pipe(filter(({ body }) => 'iteration' in body && body.iteration === iteration));
 
 /** Numbers of every version, as they are measured. */
-export const metrics = (messages$: Messages): Observable<BodyOf<'evaluation.made'>> => ofType(messages$, 'evaluation.made');
+export const metrics = (messages$: Messages): Observable<BodyOf<'evaluation.made'>> =>
+  ofType(messages$, 'evaluation.made');
 
 /** How far the run is. */
 export interface Progress {
@@ -41,7 +42,18 @@ export interface Progress {
   readonly messages: number;
 }
 
-const START: Progress = { phase: 'start', asks: 0, invented: 0, closed: 0, pairs: 0, judgements: 0, step: 0, steps: 0, loss: null, messages: 0 };
+const START: Progress = {
+  phase: 'start',
+  asks: 0,
+  invented: 0,
+  closed: 0,
+  pairs: 0,
+  judgements: 0,
+  step: 0,
+  steps: 0,
+  loss: null,
+  messages: 0,
+};
 
 export function nextProgress(progress: Progress, { type, body }: Envelope): Progress {
   const next = { ...progress, messages: progress.messages + 1 };
@@ -54,7 +66,15 @@ export function nextProgress(progress: Progress, { type, body }: Envelope): Prog
       return { ...next, phase: 'making EFT' };
     case 'prompts.request': {
       const { iteration, asks } = body as BodyOf<'prompts.request'>;
-      return { ...next, phase: `iteration ${iteration}`, asks, invented: 0, closed: 0, pairs: 0, judgements: 0 };
+      return {
+        ...next,
+        phase: `iteration ${iteration}`,
+        asks,
+        invented: 0,
+        closed: 0,
+        pairs: 0,
+        judgements: 0,
+      };
     }
     case 'prompt.made':
     case 'prompt.filtered':
@@ -67,7 +87,13 @@ export function nextProgress(progress: Progress, { type, body }: Envelope): Prog
     case 'pair.withheld':
       return { ...next, closed: next.closed + 1 };
     case 'model.train':
-      return { ...next, phase: `training ${(body as BodyOf<'model.train'>).to}`, step: 0, steps: 0, loss: null };
+      return {
+        ...next,
+        phase: `training ${(body as BodyOf<'model.train'>).to}`,
+        step: 0,
+        steps: 0,
+        loss: null,
+      };
     case 'training.stepped': {
       const { step, steps, loss } = body as BodyOf<'training.stepped'>;
       return { ...next, step, steps, loss };
@@ -79,4 +105,5 @@ export function nextProgress(progress: Progress, { type, body }: Envelope): Prog
   }
 }
 
-export const progress = (messages$: Messages): Observable<Progress> => messages$.pipe(scan(nextProgress, START));
+export const progress = (messages$: Messages): Observable<Progress> =>
+  messages$.pipe(scan(nextProgress, START));

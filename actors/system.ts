@@ -85,7 +85,10 @@ export async function createRun(options: RunOptions): Promise<Run> {
     workers: options.workers,
     backend: options.backend,
     onWorkerCrash: ({ task, attempt, reason }) =>
-      sequencer?.interject('model', { to: 'record', message: { type: 'worker.crashed', body: { task: task ?? 'idle', attempt, reason } } }),
+      sequencer?.interject('model', {
+        to: 'record',
+        message: { type: 'worker.crashed', body: { task: task ?? 'idle', attempt, reason } },
+      }),
     ...(options.faults ? { faults: options.faults } : {}),
   });
   try {
@@ -94,7 +97,7 @@ export async function createRun(options: RunOptions): Promise<Run> {
     model.register(M0, base);
     const store = createVersionStore(model, folder);
     const datasets = createDatasets(config, world.format, template);
-    const configText = `${JSON.stringify({ ...config, backend: model.backend, made: options.versions }, null, 2)}\n`;
+    const configText = `${JSON.stringify({ ...config, used: { backend: model.backend, template, format: world.format, ...options.versions } }, null, 2)}\n`;
     writeAtomic(folder.config, configText);
     await store.save(M0);
     const log = openLog(folder.log);
@@ -104,7 +107,10 @@ export async function createRun(options: RunOptions): Promise<Run> {
       createWorldAddressee(world),
       createScorer(world),
       createEvaluator({
-        config, model, world, template,
+        config,
+        model,
+        world,
+        template,
         seedData: () => datasets.seed,
         load: store.load,
         exists: (version) => model.has(version) || version.startsWith('checkpoint:'),
@@ -115,14 +121,21 @@ export async function createRun(options: RunOptions): Promise<Run> {
         batchRows: config.flow.batchRows,
         window: config.flow.window,
         load: store.load,
-        train: (job, onStep) => trainAndStore(job, onStep, { config, model, folder, datasets, save: store.save }),
-        onStep: (to, step, cause) => sequencer?.interject('model', { to: 'record', message: { type: 'training.stepped', body: stepped(to, step) } }, cause),
+        train: (job, onStep) =>
+          trainAndStore(job, onStep, { config, model, folder, datasets, save: store.save }),
+        onStep: (to, step, cause) =>
+          sequencer?.interject(
+            'model',
+            { to: 'record', message: { type: 'training.stepped', body: stepped(to, step) } },
+            cause,
+          ),
       }),
     ];
     const publish = (envelope: Envelope) => {
       datasets.observe(envelope);
       outcome.add(envelope);
-      if (envelope.type === 'version.made') keepVersion(folder, made, envelope.body as BodyOf<'version.made'>);
+      if (envelope.type === 'version.made')
+        keepVersion(folder, made, envelope.body as BodyOf<'version.made'>);
       if (envelope.type === 'evaluation.made') keepMetrics(folder, envelope);
       messages$.next(envelope);
     };
@@ -146,7 +159,13 @@ export async function createRun(options: RunOptions): Promise<Run> {
     });
     folder.writeManifest(manifest('running', null));
     const conductor = sequencer;
-    conductor.interject('user', { to: 'coordinator', message: { type: 'run.start', body: { configHash: sha256(configText), baseHash: weightsHash(base.weights) } } });
+    conductor.interject('user', {
+      to: 'coordinator',
+      message: {
+        type: 'run.start',
+        body: { configHash: sha256(configText), baseHash: weightsHash(base.weights) },
+      },
+    });
     let failure: string | null = null;
     messages$.subscribe(({ type, body }) => {
       if (type === 'run.failed') failure = (body as BodyOf<'run.failed'>).reason;
@@ -161,7 +180,14 @@ export async function createRun(options: RunOptions): Promise<Run> {
           const ended = await conductor.run();
           const status = failure !== null ? 'failed' : ended;
           folder.writeManifest(manifest(status, failure));
-          return { status, folder, messages: log.count, outcomeHash: outcome.digest(), headHash: log.head, reason: failure };
+          return {
+            status,
+            folder,
+            messages: log.count,
+            outcomeHash: outcome.digest(),
+            headHash: log.head,
+            reason: failure,
+          };
         } catch (error) {
           tryManifest(folder, manifest('failed', reasonOf(error)));
           throw error;
@@ -172,8 +198,10 @@ export async function createRun(options: RunOptions): Promise<Run> {
         }
       },
       stop: () => conductor.stop(),
-      pause: () => conductor.interject('user', { to: 'coordinator', message: { type: 'run.pause', body: {} } }),
-      resume: () => conductor.interject('user', { to: 'coordinator', message: { type: 'run.resume', body: {} } }),
+      pause: () =>
+        conductor.interject('user', { to: 'coordinator', message: { type: 'run.pause', body: {} } }),
+      resume: () =>
+        conductor.interject('user', { to: 'coordinator', message: { type: 'run.resume', body: {} } }),
       killWorker: (index) => model.kill(index),
     };
   } catch (error) {
@@ -182,8 +210,18 @@ export async function createRun(options: RunOptions): Promise<Run> {
   }
 }
 
-const stepped = (to: VersionId, { step, steps, loss, gradNorm, learningRate, accuracy, margin }: TrainStep): BodyOf<'training.stepped'> => ({
-  to, step, steps, loss, gradNorm, learningRate, accuracy: accuracy ?? null, margin: margin ?? null,
+const stepped = (
+  to: VersionId,
+  { step, steps, loss, gradNorm, learningRate, accuracy, margin }: TrainStep,
+): BodyOf<'training.stepped'> => ({
+  to,
+  step,
+  steps,
+  loss,
+  gradNorm,
+  learningRate,
+  accuracy: accuracy ?? null,
+  margin: margin ?? null,
 });
 
 function keepVersion(folder: RunFolder, made: string[], lineage: BodyOf<'version.made'>): void {
@@ -193,7 +231,10 @@ function keepVersion(folder: RunFolder, made: string[], lineage: BodyOf<'version
 
 function keepMetrics(folder: RunFolder, { seq, body }: Envelope): void {
   const { version, metrics } = body as BodyOf<'evaluation.made'>;
-  appendFileSync(folder.metrics, metrics.map((metric) => `${JSON.stringify({ version, ...metric, seq })}\n`).join(''));
+  appendFileSync(
+    folder.metrics,
+    metrics.map((metric) => `${JSON.stringify({ version, ...metric, seq })}\n`).join(''),
+  );
 }
 
 /** When the disk is full the old manifest stays: the log is the truth. */

@@ -23,7 +23,11 @@ export function createVersionStore(model: SharedModel, folder: RunFolder) {
   };
   const load = async (version: VersionId) => {
     if (model.has(version)) return;
-    if (!version.startsWith('checkpoint:')) throw new SoliloquyError('checkpoint.missing', `version ${version} doesn't exist yet`, { version, fix: 'cast a version that is made before it is needed' });
+    if (!version.startsWith('checkpoint:'))
+      throw new SoliloquyError('checkpoint.missing', `version ${version} doesn't exist yet`, {
+        version,
+        fix: 'cast a version that is made before it is needed',
+      });
     model.register(version, await readCheckpoint(version.slice('checkpoint:'.length)));
   };
   return { save, load };
@@ -33,11 +37,28 @@ export function createVersionStore(model: SharedModel, folder: RunFolder) {
 export async function trainAndStore(
   job: BodyOf<'model.train'>,
   onStep: (step: TrainStep) => void,
-  { config, model, folder, datasets, save }: { config: Config; model: SharedModel; folder: RunFolder; datasets: Datasets; save: (version: VersionId) => Promise<void> },
+  {
+    config,
+    model,
+    folder,
+    datasets,
+    save,
+  }: {
+    config: Config;
+    model: SharedModel;
+    folder: RunFolder;
+    datasets: Datasets;
+    save: (version: VersionId) => Promise<void>;
+  },
 ): Promise<TrainingResult> {
   const { from, to, objective, key } = job;
   const { weights } = model.checkpoint(from);
-  const built = datasets.build(job, model.tokenizer(from), weights.architecture.maxPositions, (name, content) => writeAtomic(folder.data(name), content));
+  const built = datasets.build(
+    job,
+    model.tokenizer(from),
+    weights.architecture.maxPositions,
+    (name, content) => writeAtomic(folder.data(name), content),
+  );
   const { rows, tooLong, dataHash, data } = built;
   if (rows === 0) {
     model.register(to, model.checkpoint(from));
@@ -48,4 +69,3 @@ export async function trainAndStore(
   await save(to);
   return { rows, tooLong, dataHash, ...outcome };
 }
-

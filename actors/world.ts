@@ -14,13 +14,24 @@ async function seedAnswers(world: World, { seq, from }: Envelope): Promise<reado
   for (const split of SPLITS) {
     const rows = data[split].map((row) => ({ ...row }) as Record<string, unknown>);
     for (let at = 0; at < rows.length; at += LOT)
-      answers.push({ to: 'record', cause: seq, message: { type: 'seed.given', body: { split, rows: rows.slice(at, at + LOT) } } });
+      answers.push({
+        to: 'record',
+        cause: seq,
+        message: { type: 'seed.given', body: { split, rows: rows.slice(at, at + LOT) } },
+      });
   }
   const seed = data.ift.map(({ prompt }) => prompt);
   const heldOut = [...new Set([...data.heldOut, ...data.probes].map(({ prompt }) => prompt))];
   answers.push({ to: 'generator', cause: seq, message: { type: 'prompts.known', body: { seed, heldOut } } });
-  const counts = Object.fromEntries(SPLITS.map((split) => [split, data[split].length])) as Record<SeedSplit, number>;
-  answers.push({ to: from, cause: seq, message: { type: 'seed.ready', body: { counts, notes: [...data.notes] } } });
+  const counts = Object.fromEntries(SPLITS.map((split) => [split, data[split].length])) as Record<
+    SeedSplit,
+    number
+  >;
+  answers.push({
+    to: from,
+    cause: seq,
+    message: { type: 'seed.ready', body: { counts, notes: [...data.notes] } },
+  });
   return answers;
 }
 
@@ -29,6 +40,7 @@ export function createWorldAddressee(world: World): Addressee {
   return {
     address: 'world',
     accept: (envelope) => waiting.push(envelope),
-    startJobs: (): readonly Job[] => waiting.splice(0).map((envelope) => ({ answers: seedAnswers(world, envelope) })),
+    startJobs: (): readonly Job[] =>
+      waiting.splice(0).map((envelope) => ({ answers: seedAnswers(world, envelope) })),
   };
 }

@@ -14,9 +14,18 @@ import { createOpenAssistant } from '../src/worlds/open-assistant/world.js';
 /** The world that a config names. */
 export function createWorld({ world, seed }: Config): World {
   if (world.name === 'microworld')
-    return createMicroworld({ seed, ift: world.demonstrations, eft: world.evaluations, heldOut: world.heldOut, probes: world.probes });
+    return createMicroworld({
+      seed,
+      ift: world.demonstrations,
+      eft: world.evaluations,
+      heldOut: world.heldOut,
+      probes: world.probes,
+    });
   if (world.data === undefined)
-    throw new SoliloquyError('config.invalid', 'the open-assistant world needs data', { option: 'world.data', fix: 'name a message-tree export with --data FILE.jsonl' });
+    throw new SoliloquyError('config.invalid', 'the open-assistant world needs data', {
+      option: 'world.data',
+      fix: 'name a message-tree export with --data FILE.jsonl',
+    });
   return createOpenAssistant({
     data: world.data,
     language: world.language,
@@ -34,20 +43,29 @@ export function templateFor(config: Config, world: World): JudgeTemplate {
   const known = { ...builtInTemplates, ...world.judgeTemplates };
   const found = known[template];
   if (found) return found;
-  throw new SoliloquyError('config.invalid', `judge.template: no template "${template}"`, { option: 'judge.template', fix: `one of: ${Object.keys(known).join(', ')}` });
+  throw new SoliloquyError('config.invalid', `judge.template: no template "${template}"`, {
+    option: 'judge.template',
+    fix: `one of: ${Object.keys(known).join(', ')}`,
+  });
 }
 
 /** The folder of M0: the config's, else the one that ships with the world. */
 export function baseModel({ model, world }: Config, assets: string): string {
   if (model !== undefined) return model;
   if (world.name === 'microworld') return join(assets, 'microworld-m0');
-  throw new SoliloquyError('config.invalid', `the world ${world.name} ships no model`, { option: 'model', fix: 'name a folder in Hugging Face layout with --model DIR' });
+  throw new SoliloquyError('config.invalid', `the world ${world.name} ships no model`, {
+    option: 'model',
+    fix: 'name a folder in Hugging Face layout with --model DIR',
+  });
 }
 
 /** Refuses casts that this world can't play. */
 export function checkCasts(config: Config, world: World): void {
   const members = membersOf(parseCast('judge', config.cast.judge));
   if (!world.truth && members.some(({ player }) => player === 'oracle'))
-    throw new SoliloquyError('cast.invalid', `cast.judge: the world ${world.name} knows no true score, so no oracle can judge`, { option: 'cast.judge', fix: 'cast another judge, or run the microworld' });
+    throw new SoliloquyError(
+      'cast.invalid',
+      `cast.judge: the world ${world.name} knows no true score, so no oracle can judge`,
+      { option: 'cast.judge', fix: 'cast another judge, or run the microworld' },
+    );
 }
-

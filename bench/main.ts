@@ -23,7 +23,9 @@ const MEASURES: readonly Measure[] = [
 ];
 
 async function main(): Promise<void> {
-  process.stdout.write(`${cpus()[0]?.model ?? 'unknown CPU'}, ${availableParallelism()} threads, Node ${process.version}\n`);
+  process.stdout.write(
+    `${cpus()[0]?.model ?? 'unknown CPU'}, ${availableParallelism()} threads, Node ${process.version}\n`,
+  );
   const one = await createSubject(1);
   const two = await createSubject(2);
   process.stdout.write(`${one.describe}; median of ${ROUNDS} interleaved rounds [range]\n\n`);
@@ -43,7 +45,9 @@ async function main(): Promise<void> {
   await one.close();
   await two.close();
   const messages = Array.from({ length: ROUNDS }, () => measureMessages());
-  process.stdout.write(`${'messages, log on disk'.padEnd(28)} ${show(messages)} messages/s through the real machines, no model\n`);
+  process.stdout.write(
+    `${'messages, log on disk'.padEnd(28)} ${show(messages)} messages/s through the real machines, no model\n`,
+  );
 }
 
 await main();

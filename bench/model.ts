@@ -1,8 +1,8 @@
 /** The model under measurement: the default M0, or one of its size with random weights where the asset is absent. */
 import { join } from 'node:path';
+import { assetsFolder } from '../src/cli/package.js';
 import { readCheckpoint } from '../src/lm/checkpoint.js';
 import { createLanguageModel } from '../src/pool/language-model.js';
-import { assetsFolder } from '../src/cli/package.js';
 import { type VersionId, versionId } from '../src/protocol/ids.js';
 import type { OptimizerConfig, SampleRow } from '../src/protocol/lm.js';
 import { keyOf } from '../src/rng.js';
@@ -14,8 +14,18 @@ const LENGTH = 32;
 const TRAIN_ROWS = 64;
 
 const optimizer: OptimizerConfig = {
-  learningRate: 1e-5, finalLearningRate: 1e-6, warmupSteps: 1, epochs: 1, batchSize: 16, microBatchSize: 4,
-  weightDecay: 0, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, clipNorm: 1, dropout: 0,
+  learningRate: 1e-5,
+  finalLearningRate: 1e-6,
+  warmupSteps: 1,
+  epochs: 1,
+  batchSize: 16,
+  microBatchSize: 4,
+  weightDecay: 0,
+  beta1: 0.9,
+  beta2: 0.999,
+  epsilon: 1e-8,
+  clipNorm: 1,
+  dropout: 0,
 };
 
 export interface Subject {
@@ -27,7 +37,8 @@ export interface Subject {
   close(): Promise<void>;
 }
 
-const ids = (seed: number, length: number, vocabulary: number) => Array.from({ length }, (_, i) => 10 + ((seed * 31 + i * 7) % (vocabulary - 10)));
+const ids = (seed: number, length: number, vocabulary: number) =>
+  Array.from({ length }, (_, i) => 10 + ((seed * 31 + i * 7) % (vocabulary - 10)));
 
 export async function createSubject(workers: number): Promise<Subject> {
   const checkpoint = await readCheckpoint(join(assetsFolder(), 'microworld-m0'));
@@ -51,16 +62,28 @@ export async function createSubject(workers: number): Promise<Subject> {
   return {
     describe: `${model.backend}, ${layers} layers of width ${hiddenSize}, ${(checkpoint.weights.data.length / 1e6).toFixed(2)}M parameters`,
     sample: (size) =>
-      timed(ROWS * NEW, () => Promise.all(Array.from({ length: ROWS / size }, (_, i) => model.sample(base, rows.slice(i * size, (i + 1) * size))))),
+      timed(ROWS * NEW, () =>
+        Promise.all(
+          Array.from({ length: ROWS / size }, (_, i) =>
+            model.sample(base, rows.slice(i * size, (i + 1) * size)),
+          ),
+        ),
+      ),
     async train(objective) {
       const to = versionId(`bench-${made++}`);
       const indices = Array.from({ length: TRAIN_ROWS }, (_, i) => i);
       const data =
         objective === 'sft'
           ? { objective, rows: indices.map(target) }
-          : { objective, beta: 0.1, rows: indices.map((i) => ({ chosen: target(2 * i), rejected: target(2 * i + 1) })) };
+          : {
+              objective,
+              beta: 0.1,
+              rows: indices.map((i) => ({ chosen: target(2 * i), rejected: target(2 * i + 1) })),
+            };
       const sequences = objective === 'sft' ? TRAIN_ROWS : 2 * TRAIN_ROWS;
-      const figure = await timed(sequences * LENGTH, () => model.train({ from: base, to, data, optimizer, key: keyOf(1, 'bench') }));
+      const figure = await timed(sequences * LENGTH, () =>
+        model.train({ from: base, to, data, optimizer, key: keyOf(1, 'bench') }),
+      );
       model.release(to);
       return figure;
     },

@@ -34,14 +34,36 @@ const M0 = versionOf(0);
 const SFT = versionId('SFT');
 const ROLES: readonly Address[] = ['generator', 'responder', 'judge', 'trainer'];
 
-const train = ({ input, episodes }: Context, stage: Stage, iteration: number, from: VersionId, to: VersionId): Said =>
-  say('trainer', 'training.request', { stage, iteration, from, to, judge: input.judge, episodes: stage === 'iteration' ? episodes : 0 });
+const train = (
+  { input, episodes }: Context,
+  stage: Stage,
+  iteration: number,
+  from: VersionId,
+  to: VersionId,
+): Said =>
+  say('trainer', 'training.request', {
+    stage,
+    iteration,
+    from,
+    to,
+    judge: input.judge,
+    episodes: stage === 'iteration' ? episodes : 0,
+  });
 
-const measure = ({ input }: Context, version: VersionId, against: VersionId[], reference: VersionId | null): Said =>
-  say('evaluator', 'evaluation.request', { version, against, reference, judge: input.judge });
+const measure = (
+  { input }: Context,
+  version: VersionId,
+  against: VersionId[],
+  reference: VersionId | null,
+): Said => say('evaluator', 'evaluation.request', { version, against, reference, judge: input.judge });
 
 function invite({ input, t }: Context): Said {
-  const body: BodyOf<'prompts.request'> = { iteration: t, version: versionOf(t), asks: input.asks, credit: input.credit };
+  const body: BodyOf<'prompts.request'> = {
+    iteration: t,
+    version: versionOf(t),
+    asks: input.asks,
+    credit: input.credit,
+  };
   return say('generator', 'prompts.request', body);
 }
 
@@ -56,14 +78,24 @@ export const coordinatorMachine = setup({
   },
   actions: {
     askSeed: enqueueActions(({ enqueue }) => enqueue.emit(say('world', 'seed.request', {}))),
-    keepVersion: assign(({ context, event }) => ({ versions: [...context.versions, as(event, 'version.made').body.version] })),
+    keepVersion: assign(({ context, event }) => ({
+      versions: [...context.versions, as(event, 'version.made').body.version],
+    })),
     advance: assign(({ context }) => ({ t: context.t + 1 })),
     measureBase: enqueueActions(({ context, enqueue }) => enqueue.emit(measure(context, M0, [], null))),
-    trainBaseline: enqueueActions(({ context, enqueue }) => enqueue.emit(train(context, 'sft-baseline', 0, M0, SFT))),
+    trainBaseline: enqueueActions(({ context, enqueue }) =>
+      enqueue.emit(train(context, 'sft-baseline', 0, M0, SFT)),
+    ),
     measureBaseline: enqueueActions(({ context, enqueue }) => enqueue.emit(measure(context, SFT, [M0], M0))),
-    askApprentice: enqueueActions(({ enqueue }) => enqueue.emit(say('evaluator', 'eft.request', { version: SFT }))),
-    trainFirst: enqueueActions(({ context, enqueue }) => enqueue.emit(train(context, 'sft', 0, M0, versionOf(1)))),
-    measureFirst: enqueueActions(({ context, enqueue }) => enqueue.emit(measure(context, versionOf(1), [SFT], M0))),
+    askApprentice: enqueueActions(({ enqueue }) =>
+      enqueue.emit(say('evaluator', 'eft.request', { version: SFT })),
+    ),
+    trainFirst: enqueueActions(({ context, enqueue }) =>
+      enqueue.emit(train(context, 'sft', 0, M0, versionOf(1))),
+    ),
+    measureFirst: enqueueActions(({ context, enqueue }) =>
+      enqueue.emit(measure(context, versionOf(1), [SFT], M0)),
+    ),
     invite: enqueueActions(({ context, enqueue }) => enqueue.emit(invite(context))),
     keepEpisodes: assign(({ event }) => ({ episodes: as(event, 'prompts.made').body.episodes })),
     trainNext: enqueueActions(({ context, enqueue }) => {
@@ -74,7 +106,9 @@ export const coordinatorMachine = setup({
       const { t } = context;
       enqueue.emit(measure(context, versionOf(t), [versionOf(t - 1), SFT], versionOf(t - 1)));
     }),
-    finish: enqueueActions(({ context, enqueue }) => enqueue.emit(say('user', 'run.finished', { versions: [...context.versions] }))),
+    finish: enqueueActions(({ context, enqueue }) =>
+      enqueue.emit(say('user', 'run.finished', { versions: [...context.versions] })),
+    ),
     keepReason: assign(({ event }) => ({ reason: 'reason' in event.body ? String(event.body.reason) : '' })),
     fail: enqueueActions(({ context, enqueue }) =>
       enqueue.emit(say('user', 'run.failed', { reason: context.reason, at: versionOf(context.t) })),
@@ -100,7 +134,10 @@ export const coordinatorMachine = setup({
         idle: { on: { 'run.start': { target: 'seeding', actions: 'askSeed' } } },
         seeding: { on: { 'seed.ready': { target: 'measuringBase', actions: 'measureBase' } } },
         measuringBase: {
-          on: { 'evaluation.made': { target: 'trainingBaseline', actions: 'trainBaseline' }, 'evaluation.failed': givenUp },
+          on: {
+            'evaluation.made': { target: 'trainingBaseline', actions: 'trainBaseline' },
+            'evaluation.failed': givenUp,
+          },
         },
         trainingBaseline: {
           on: {
@@ -117,7 +154,12 @@ export const coordinatorMachine = setup({
             'evaluation.failed': givenUp,
           },
         },
-        apprenticing: { on: { 'eft.made': { target: 'trainingFirst', actions: 'trainFirst' }, 'evaluation.failed': givenUp } },
+        apprenticing: {
+          on: {
+            'eft.made': { target: 'trainingFirst', actions: 'trainFirst' },
+            'evaluation.failed': givenUp,
+          },
+        },
         trainingFirst: {
           on: {
             'version.made': { target: 'measuringFirst', actions: ['keepVersion', 'advance', 'measureFirst'] },
@@ -126,19 +168,26 @@ export const coordinatorMachine = setup({
         },
         measuringFirst: { on: { 'evaluation.made': 'choosing', 'evaluation.failed': givenUp } },
         choosing: {
-          always: [{ guard: 'moreIterations', target: 'iteration', actions: 'invite' }, { target: 'done', actions: 'finish' }],
+          always: [
+            { guard: 'moreIterations', target: 'iteration', actions: 'invite' },
+            { target: 'done', actions: 'finish' },
+          ],
         },
         iteration: {
           initial: 'inventing',
           states: {
-            inventing: { on: { 'prompts.made': { target: 'training', actions: ['keepEpisodes', 'trainNext'] } } },
+            inventing: {
+              on: { 'prompts.made': { target: 'training', actions: ['keepEpisodes', 'trainNext'] } },
+            },
             training: {
               on: {
                 'version.made': { target: 'measuring', actions: ['keepVersion', 'advance', 'measureNext'] },
                 'training.failed': givenUp,
               },
             },
-            measuring: { on: { 'evaluation.made': '#coordinator.working.choosing', 'evaluation.failed': givenUp } },
+            measuring: {
+              on: { 'evaluation.made': '#coordinator.working.choosing', 'evaluation.failed': givenUp },
+            },
           },
         },
         done: {},

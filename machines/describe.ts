@@ -55,7 +55,10 @@ const nameOf = ({ path }: Node): string => path.join('.');
 /** `ask`, or `withhold(tie)`. */
 function actionText(action: unknown): string {
   if (typeof action === 'string') return action;
-  const { type, params } = action as { readonly type: string; readonly params?: Readonly<Record<string, unknown>> };
+  const { type, params } = action as {
+    readonly type: string;
+    readonly params?: Readonly<Record<string, unknown>>;
+  };
   return params ? `${type}(${Object.values(params).join(', ')})` : type;
 }
 
@@ -67,7 +70,8 @@ const edge = (from: Node, on: string | null, { target, guard, actions }: Edge): 
   actions: actions.map(actionText),
 });
 
-const nodesUnder = (node: Node): Node[] => Object.values(node.states).flatMap((child) => [child, ...nodesUnder(child)]);
+const nodesUnder = (node: Node): Node[] =>
+  Object.values(node.states).flatMap((child) => [child, ...nodesUnder(child)]);
 
 export function describeMachine(machine: AnyStateMachine): MachineDescription {
   const root = machine.root as unknown as Node;
@@ -97,7 +101,11 @@ const ancestry = (state: string): string[] => {
 };
 
 /** What a state does with a message: the innermost transitions first, up to the first without a guard. */
-export function cellOf({ transitions }: MachineDescription, state: string, event: string): readonly TransitionDescription[] {
+export function cellOf(
+  { transitions }: MachineDescription,
+  state: string,
+  event: string,
+): readonly TransitionDescription[] {
   const found = ancestry(state).flatMap((name) => {
     const own = transitions.filter(({ from }) => from === name);
     return [...own.filter(({ on }) => on === event), ...own.filter(({ on }) => on === '*')];
@@ -129,18 +137,28 @@ export function tableOf(description: MachineDescription): string {
   const lines = [
     row(['state', ...description.events.map((event) => `\`${event}\``)]),
     row(['---', ...description.events.map(() => '---')]),
-    ...leaves.map(({ name }) => row([`**${name}**`, ...description.events.map((event) => cellText(description, name, event))])),
+    ...leaves.map(({ name }) =>
+      row([`**${name}**`, ...description.events.map((event) => cellText(description, name, event))]),
+    ),
   ];
   const silent = [
-    ...description.states.filter(({ entry }) => entry.length > 0).map(({ name, entry }) => `- on entry to **${name}**: ${entry.join(', ')}`),
-    ...description.transitions.filter(({ on }) => on === null).map((one) => `- at once in **${one.from}**: ${stepText(one)}`),
+    ...description.states
+      .filter(({ entry }) => entry.length > 0)
+      .map(({ name, entry }) => `- on entry to **${name}**: ${entry.join(', ')}`),
+    ...description.transitions
+      .filter(({ on }) => on === null)
+      .map((one) => `- at once in **${one.from}**: ${stepText(one)}`),
   ];
   return [...lines, ...(silent.length > 0 ? ['', ...silent] : [])].join('\n');
 }
 
 const mermaidId = (state: string): string => state.replaceAll('.', '_');
 
-function mermaidStates({ states, initial }: MachineDescription, parent: string | null, indent: string): string[] {
+function mermaidStates(
+  { states, initial }: MachineDescription,
+  parent: string | null,
+  indent: string,
+): string[] {
   const own = states.filter((state) => state.parent === parent && state.kind !== 'history');
   const first = parent === null ? initial : states.find(({ name }) => name === parent)!.initial!;
   const start = parent === null ? first : `${parent}.${first}`;
@@ -149,8 +167,15 @@ function mermaidStates({ states, initial }: MachineDescription, parent: string |
     ...own.flatMap(({ name, kind }) => {
       const label = name.split('.').at(-1)!;
       if (kind === 'compound')
-        return [`${indent}state "${label}" as ${mermaidId(name)} {`, ...mermaidStates({ states, initial } as MachineDescription, name, `${indent}  `), `${indent}}`];
-      return [`${indent}state "${label}" as ${mermaidId(name)}`, ...(kind === 'final' ? [`${indent}${mermaidId(name)} --> [*]`] : [])];
+        return [
+          `${indent}state "${label}" as ${mermaidId(name)} {`,
+          ...mermaidStates({ states, initial } as MachineDescription, name, `${indent}  `),
+          `${indent}}`,
+        ];
+      return [
+        `${indent}state "${label}" as ${mermaidId(name)}`,
+        ...(kind === 'final' ? [`${indent}${mermaidId(name)} --> [*]`] : []),
+      ];
     }),
   ];
 }
@@ -163,7 +188,10 @@ export function mermaidOf(description: MachineDescription): string {
     return mermaidId(state?.kind === 'history' ? state.parent! : name);
   };
   const arrows = transitions.map(({ from, on, guard, to, actions }) => {
-    const when = [...(on === null ? [] : [on === '*' ? 'any other' : on]), ...(guard === null ? [] : [`[${guard}]`])].join(' ');
+    const when = [
+      ...(on === null ? [] : [on === '*' ? 'any other' : on]),
+      ...(guard === null ? [] : [`[${guard}]`]),
+    ].join(' ');
     const act = actions.length > 0 ? ` / ${actions.join(', ')}` : '';
     const label = `${when}${act}`.trim();
     return `  ${drawn(from)} --> ${drawn(to ?? from)}${label === '' ? '' : ` : ${label}`}`;

@@ -4,7 +4,13 @@
  */
 import { assign, enqueueActions, setup } from 'xstate';
 import { type EpisodeId, pairId } from '../src/protocol/ids.js';
-import type { Candidate, Received, ScoredResponse, Verdict, WithheldReason } from '../src/protocol/messages.js';
+import type {
+  Candidate,
+  Received,
+  ScoredResponse,
+  Verdict,
+  WithheldReason,
+} from '../src/protocol/messages.js';
 import { meanScore } from '../src/stages/judge.js';
 import { type Pairing, pairOf, positivesOf } from '../src/stages/pair.js';
 import { checkCandidates } from '../src/stages/respond.js';
@@ -53,7 +59,8 @@ export const episodeMachine = setup({
     allJudged: ({ event }) => as(event, 'judgement.made').body.left === 0,
     paired: ({ context }) => context.pairing?.status === 'pair',
     tied: ({ context }) => context.pairing?.status === 'withheld' && context.pairing.reason === 'tie',
-    unparseable: ({ context }) => context.pairing?.status === 'withheld' && context.pairing.reason === 'unparseable',
+    unparseable: ({ context }) =>
+      context.pairing?.status === 'withheld' && context.pairing.reason === 'unparseable',
   },
   actions: {
     open: assign(({ event }) => ({ prompt: as(event, 'prompt.made').body.prompt })),
@@ -91,16 +98,41 @@ export const episodeMachine = setup({
       const { pairing, positives, id, iteration, prompt } = context;
       if (pairing?.status !== 'pair') return;
       const { chosen, rejected } = pairing;
-      enqueue.emit(say('trainer', 'pair.made', { id: pairId(id), iteration, prompt, chosen, rejected, positives: [...positives] }));
+      enqueue.emit(
+        say('trainer', 'pair.made', {
+          id: pairId(id),
+          iteration,
+          prompt,
+          chosen,
+          rejected,
+          positives: [...positives],
+        }),
+      );
     }),
     withhold: enqueueActions(({ context, enqueue }, { reason }: { reason: WithheldReason }) => {
       const { id, iteration, detail, positives } = context;
-      enqueue.emit(say('trainer', 'pair.withheld', { episode: id, iteration, reason, detail, positives: [...positives] }));
+      enqueue.emit(
+        say('trainer', 'pair.withheld', {
+          episode: id,
+          iteration,
+          reason,
+          detail,
+          positives: [...positives],
+        }),
+      );
     }),
   },
 }).createMachine({
   id: 'episode',
-  context: ({ input }) => ({ ...input, prompt: '', candidates: [], judged: [], detail: '', pairing: null, positives: [] }),
+  context: ({ input }) => ({
+    ...input,
+    prompt: '',
+    candidates: [],
+    judged: [],
+    detail: '',
+    pairing: null,
+    positives: [],
+  }),
   initial: 'invented',
   states: {
     invented: {
@@ -117,7 +149,10 @@ export const episodeMachine = setup({
       },
     },
     answered: {
-      always: [{ guard: 'enoughCandidates', target: 'judging', actions: 'askJudgements' }, { target: 'tooFew' }],
+      always: [
+        { guard: 'enoughCandidates', target: 'judging', actions: 'askJudgements' },
+        { target: 'tooFew' },
+      ],
     },
     judging: {
       on: {

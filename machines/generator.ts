@@ -8,10 +8,11 @@ import { episodeId } from '../src/protocol/ids.js';
 import type { Sampling } from '../src/protocol/lm.js';
 import type { BodyOf, Received } from '../src/protocol/messages.js';
 import type { PromptFormat } from '../src/protocol/records.js';
-import { chooseShots, cleanPrompt, inventionPrompt, type PromptRules, refusalOf, type ShotCounts } from '../src/stages/invent.js';
+import { chooseShots, inventionPrompt, type PromptRules, type ShotCounts } from '../src/stages/invent.js';
 import { keys } from '../src/stages/keys.js';
-import { emptyPool, extended, knownIn, type PromptPool } from '../src/stages/prompt-pool.js';
-import { answers, as, type Emitted, type Holding, pausing, type Said, say, without } from './machine.js';
+import { emptyPool } from '../src/stages/prompt-pool.js';
+import { answers, as, type Emitted, type Holding, pausing, type Said, say } from './machine.js';
+import { type Ask, type Screening, settle } from './screening.js';
 
 export interface GeneratorInput {
   readonly seed: number;
@@ -24,32 +25,13 @@ export interface GeneratorInput {
   readonly retries: number;
 }
 
-/** One invention attempt; its episode has the ask's number. */
-interface Ask {
-  readonly ask: number;
-  readonly shots: readonly string[];
-}
-
-interface Context extends Holding {
+interface Context extends Holding, Screening {
   readonly input: GeneratorInput;
-  readonly pool: PromptPool;
   readonly request: BodyOf<'prompts.request'> | null;
   readonly asked: number;
-  readonly answered: number;
-  readonly filtered: number;
-  readonly failed: number;
   readonly credit: number;
   /** Model-made prompts that may be shown: those of earlier iterations, so that no prompt hangs on timing. */
   readonly shown: readonly string[];
-  /** Requests whose asks aren't screened yet, in the order of their asks. */
-  readonly open: Readonly<Record<string, Open>>;
-}
-
-interface Open {
-  readonly asks: readonly Ask[];
-  readonly attempt: number;
-  /** What came back: outputs, or the reason why none ever will. It waits until all earlier asks are screened. */
-  readonly outcome: BodyOf<'model.result'>['items'] | string | null;
 }
 
 const requestId = (iteration: number, first: number) => `invent/${iteration}/${first}`;
@@ -59,10 +41,20 @@ function modelRequest({ input, request }: Context, id: string, asks: readonly As
   const items = asks.map(({ ask, shots }) => {
     const episode = episodeId(iteration, ask);
     const key = keys.invent(input.seed, episode);
-    return { id: episode, prompt: inventionPrompt(input.format, shots), keys: [[key[0], key[1]] as [number, number]] };
+    return {
+      id: episode,
+      prompt: inventionPrompt(input.format, shots),
+      keys: [[key[0], key[1]] as [number, number]],
+    };
   });
   const version = versionFor(input.cast, iteration);
-  return say('model', 'model.request', { id, version, sampling: { ...input.sampling }, stop: [...input.format.stop.prompt], items });
+  return say('model', 'model.request', {
+    id,
+    version,
+    sampling: { ...input.sampling },
+    stop: [...input.format.stop.prompt],
+    items,
+  });
 }
 
 /**
@@ -84,49 +76,6 @@ function nextAsks(context: Context): readonly Ask[] {
   });
 }
 
-type Tallied = Pick<Context, 'pool' | 'answered' | 'filtered' | 'failed' | 'open'>;
-
-/** Turns one request's outputs into prompts made or filtered; each episode hears of its own. */
-function screen({ input, request }: Context, tallied: Tallied, asks: readonly Ask[], items: BodyOf<'model.result'>['items'], said: Said[]): Tallied {
-  const { iteration } = request!;
-  let { pool, filtered } = tallied;
-  items.forEach(({ outputs }, i) => {
-    const { ask, shots } = asks[i]!;
-    const generation = outputs[0]!;
-    const episode = episodeId(iteration, ask);
-    const prompt = cleanPrompt(generation.text, input.format);
-    const refusal = refusalOf(prompt, input.rules, knownIn(pool));
-    const common = { episode, iteration, prompt, shots: [...shots], generation };
-    if (refusal) said.push(say(`episode:${episode}`, 'prompt.filtered', { ...common, ...refusal }));
-    else said.push(say(`episode:${episode}`, 'prompt.made', common));
-    if (refusal) filtered++;
-    else pool = extended(pool, prompt);
-  });
-  return { ...tallied, pool, filtered };
-}
-
-function fail({ request }: Context, tallied: Tallied, asks: readonly Ask[], reason: string, said: Said[]): Tallied {
-  const { iteration } = request!;
-  for (const { ask } of asks) {
-    const episode = episodeId(iteration, ask);
-    said.push(say(`episode:${episode}`, 'prompt.failed', { episode, iteration, reason }));
-  }
-  return { ...tallied, failed: tallied.failed + asks.length };
-}
-
-/** Notes an outcome, then screens what has come, strictly in the order of the asks: whoever was first keeps a prompt. */
-function settle(context: Context, id: string, outcome: NonNullable<Open['outcome']>): { change: Tallied; said: Said[] } {
-  const said: Said[] = [];
-  let tallied: Tallied = { ...context, open: { ...context.open, [id]: { ...context.open[id]!, outcome } } };
-  for (const [next, { asks, outcome: come }] of Object.entries(tallied.open)) {
-    if (come === null) break;
-    tallied = typeof come === 'string' ? fail(context, tallied, asks, come, said) : screen(context, tallied, asks, come, said);
-    tallied = { ...tallied, answered: tallied.answered + asks.length, open: without(tallied.open, next) };
-  }
-  const { pool, answered, filtered, failed, open } = tallied;
-  return { change: { pool, answered, filtered, failed, open }, said };
-}
-
 export const generatorMachine = setup({
   types: {} as { context: Context; events: Received; input: GeneratorInput; emitted: Emitted },
   guards: {
@@ -142,7 +91,15 @@ export const generatorMachine = setup({
     keepKnown: assign(({ event }) => ({ pool: { ...as(event, 'prompts.known').body, made: [] } })),
     keepRequest: assign(({ context, event }) => {
       const request = as(event, 'prompts.request').body;
-      return { request, asked: 0, answered: 0, filtered: 0, failed: 0, credit: request.credit, shown: context.pool.made };
+      return {
+        request,
+        asked: 0,
+        answered: 0,
+        filtered: 0,
+        failed: 0,
+        credit: request.credit,
+        shown: context.pool.made,
+      };
     }),
     ask: enqueueActions(({ context, enqueue }) => {
       const asks = nextAsks(context);
@@ -156,11 +113,13 @@ export const generatorMachine = setup({
     }),
     screen: enqueueActions(({ context, event, enqueue }) => {
       const { id, items } = as(event, 'model.result').body;
-      const { change, said } = settle(context, id, items);
+      const { change, said } = settle(context, context.request!.iteration, id, items);
       enqueue.assign(change);
       for (const one of said) enqueue.emit(one);
     }),
-    keepCredit: assign(({ context, event }) => ({ credit: context.credit + as(event, 'prompts.credit').body.episodes })),
+    keepCredit: assign(({ context, event }) => ({
+      credit: context.credit + as(event, 'prompts.credit').body.episodes,
+    })),
     askAgain: enqueueActions(({ context, event, enqueue }) => {
       const { id } = as(event, 'request.failed').body;
       const { asks, attempt } = context.open[id]!;
@@ -169,13 +128,20 @@ export const generatorMachine = setup({
     }),
     giveUp: enqueueActions(({ context, event, enqueue }) => {
       const { id, reason } = as(event, 'request.failed').body;
-      const { change, said } = settle(context, id, reason);
+      const { change, said } = settle(context, context.request!.iteration, id, reason);
       enqueue.assign(change);
       for (const one of said) enqueue.emit(one);
     }),
     report: enqueueActions(({ context, enqueue }) => {
       const { request, filtered, failed } = context;
-      enqueue.emit(say('coordinator', 'prompts.made', { iteration: request!.iteration, episodes: request!.asks, filtered, failed }));
+      enqueue.emit(
+        say('coordinator', 'prompts.made', {
+          iteration: request!.iteration,
+          episodes: request!.asks,
+          filtered,
+          failed,
+        }),
+      );
       enqueue.assign({ request: null });
     }),
     ...pausing<Context>(),
@@ -221,7 +187,12 @@ export const generatorMachine = setup({
             ],
           },
           states: {
-            asking: { always: [{ guard: 'canAsk', target: 'asking', reenter: true, actions: 'ask' }, { target: 'waiting' }] },
+            asking: {
+              always: [
+                { guard: 'canAsk', target: 'asking', reenter: true, actions: 'ask' },
+                { target: 'waiting' },
+              ],
+            },
             waiting: {},
           },
         },
@@ -229,7 +200,11 @@ export const generatorMachine = setup({
       },
     },
     paused: {
-      on: { 'run.resume': { target: 'working.before', actions: 'release' }, 'run.pause': {}, '*': { actions: 'hold' } },
+      on: {
+        'run.resume': { target: 'working.before', actions: 'release' },
+        'run.pause': {},
+        '*': { actions: 'hold' },
+      },
     },
   },
 });

@@ -10,7 +10,16 @@ import { type EpisodeId, judgementId } from '../src/protocol/ids.js';
 import type { Sampling } from '../src/protocol/lm.js';
 import type { BodyOf, Received } from '../src/protocol/messages.js';
 import type { JudgeTemplate, PromptFormat } from '../src/protocol/records.js';
-import { drawsOf, inOrder, type Judged, judgedOf, samplesOf, type Seat, seatsOf, withRedraws } from '../src/stages/bench.js';
+import {
+  drawsOf,
+  inOrder,
+  type Judged,
+  judgedOf,
+  type Seat,
+  samplesOf,
+  seatsOf,
+  withRedraws,
+} from '../src/stages/bench.js';
 import { parseVerdict } from '../src/stages/judge.js';
 import { judgePrompt } from '../src/stages/templates.js';
 import { answers, as, type Emitted, type Holding, pausing, type Said, say, without } from './machine.js';
@@ -61,13 +70,22 @@ function askFor(input: JudgeInput, id: string, { request, seats }: Open): Said {
     keys,
   }));
   const version = versionFor(member, request.iteration);
-  return say('model', 'model.request', { id, version, sampling: { ...input.sampling }, stop: [...input.format.stop.judgement], items });
+  return say('model', 'model.request', {
+    id,
+    version,
+    sampling: { ...input.sampling },
+    stop: [...input.format.stop.judgement],
+    items,
+  });
 }
 
 /** The judgements in a result, each with its seat. */
 function read({ template }: JudgeInput, { seats }: Open, event: Received): readonly Judged[] {
   if (event.type === 'score.result') {
-    const scored = event.body.items.map(({ id, verdicts }) => ({ id, made: verdicts.map((verdict) => ({ verdict, generation: null })) }));
+    const scored = event.body.items.map(({ id, verdicts }) => ({
+      id,
+      made: verdicts.map((verdict) => ({ verdict, generation: null })),
+    }));
     return judgedOf(seats, scored);
   }
   const written = as(event, 'model.result').body.items.map(({ id, outputs }) => ({
@@ -77,7 +95,11 @@ function read({ template }: JudgeInput, { seats }: Open, event: Received): reado
   return judgedOf(seats, written);
 }
 
-const announce = ({ members }: JudgeInput, { episode, responses }: Request, made: readonly Judged[]): Said[] =>
+const announce = (
+  { members }: JudgeInput,
+  { episode, responses }: Request,
+  made: readonly Judged[],
+): Said[] =>
   inOrder(made, responses).map(({ response, member, sample, verdict, generation }, i) =>
     say(`episode:${episode}`, 'judgement.made', {
       id: judgementId(response, member, sample),
@@ -89,7 +111,10 @@ const announce = ({ members }: JudgeInput, { episode, responses }: Request, made
     }),
   );
 
-const ofEpisode = (episode: EpisodeId) => ({ request }: Open) => request.episode === episode;
+const ofEpisode =
+  (episode: EpisodeId) =>
+  ({ request }: Open) =>
+    request.episode === episode;
 
 interface Step {
   readonly change: Partial<Context>;
@@ -119,10 +144,17 @@ function settle(context: Context, id: string, event: Received): Step {
   if (again.length > 0) {
     const next: Open = { request: work.request, seats: again, failures: 0 };
     const nextId = requestId(episode, again[0]!);
-    return { change: { open: { ...open, [nextId]: next }, made: { ...context.made, [episode]: made } }, said: [askFor(input, nextId, next)] };
+    return {
+      change: { open: { ...open, [nextId]: next }, made: { ...context.made, [episode]: made } },
+      said: [askFor(input, nextId, next)],
+    };
   }
-  if (Object.values(open).some(ofEpisode(episode))) return { change: { open, made: { ...context.made, [episode]: made } }, said: [] };
-  return { change: { open, made: without(context.made, episode) }, said: announce(input, work.request, made) };
+  if (Object.values(open).some(ofEpisode(episode)))
+    return { change: { open, made: { ...context.made, [episode]: made } }, said: [] };
+  return {
+    change: { open, made: without(context.made, episode) },
+    said: announce(input, work.request, made),
+  };
 }
 
 /** The whole episode is given up: what else is under way for it will come too late. */
@@ -193,14 +225,22 @@ export const judgeMachine = setup({
             'judgements.request': { actions: 'ask' },
             'model.result': [{ guard: 'known', actions: 'settle' }, {}],
             'score.result': [{ guard: 'known', actions: 'settle' }, {}],
-            'request.failed': [{ guard: 'mayRetry', actions: 'askAgain' }, { guard: 'known', actions: 'giveUp' }, {}],
+            'request.failed': [
+              { guard: 'mayRetry', actions: 'askAgain' },
+              { guard: 'known', actions: 'giveUp' },
+              {},
+            ],
           },
         },
         before: { type: 'history' },
       },
     },
     paused: {
-      on: { 'run.resume': { target: 'working.before', actions: 'release' }, 'run.pause': {}, '*': { actions: 'hold' } },
+      on: {
+        'run.resume': { target: 'working.before', actions: 'release' },
+        'run.pause': {},
+        '*': { actions: 'hold' },
+      },
     },
   },
 });

@@ -36,13 +36,17 @@ export interface Holding {
 
 /** What a machine with a `paused` state does: `hold` on any message, `release` when it goes on. */
 export const pausing = <C extends Holding>() => ({
-  hold: enqueueActions<C, Received, undefined, Received, never, never, never, never, Emitted>(({ context, event, enqueue }) => {
-    enqueue.assign(heldNow<C>([...context.held, event]));
-  }),
-  release: enqueueActions<C, Received, undefined, Received, never, never, never, never, Emitted>(({ context, enqueue }) => {
-    for (const message of context.held) enqueue.emit({ type: 'released', message });
-    enqueue.assign(heldNow<C>([]));
-  }),
+  hold: enqueueActions<C, Received, undefined, Received, never, never, never, never, Emitted>(
+    ({ context, event, enqueue }) => {
+      enqueue.assign(heldNow<C>([...context.held, event]));
+    },
+  ),
+  release: enqueueActions<C, Received, undefined, Received, never, never, never, never, Emitted>(
+    ({ context, enqueue }) => {
+      for (const message of context.held) enqueue.emit({ type: 'released', message });
+      enqueue.assign(heldNow<C>([]));
+    },
+  ),
 });
 
 const heldNow = <C extends Holding>(held: readonly Received[]) => ({ held }) as Partial<C>;

@@ -32,7 +32,10 @@ interface Context extends Holding {
 
 const requestId = (episode: EpisodeId) => `respond/${episode}`;
 
-function modelRequest({ seed, cast, candidates, sampling, format }: ResponderInput, request: Request): BodyOf<'model.request'> {
+function modelRequest(
+  { seed, cast, candidates, sampling, format }: ResponderInput,
+  request: Request,
+): BodyOf<'model.request'> {
   const { episode, iteration, prompt } = request;
   return {
     id: requestId(episode),
@@ -43,7 +46,10 @@ function modelRequest({ seed, cast, candidates, sampling, format }: ResponderInp
       {
         id: episode,
         prompt: chatPrompt(format, prompt),
-        keys: Array.from({ length: candidates }, (_, c) => [...keys.respond(seed, responseId(episode, c))] as [number, number]),
+        keys: Array.from(
+          { length: candidates },
+          (_, c) => [...keys.respond(seed, responseId(episode, c))] as [number, number],
+        ),
       },
     ],
   };
@@ -101,14 +107,21 @@ export const responderMachine = setup({
           on: {
             'responses.request': { actions: 'ask' },
             'model.result': { guard: 'known', actions: 'answer' },
-            'request.failed': [{ guard: 'mayRetry', actions: 'askAgain' }, { guard: 'known', actions: 'giveUp' }],
+            'request.failed': [
+              { guard: 'mayRetry', actions: 'askAgain' },
+              { guard: 'known', actions: 'giveUp' },
+            ],
           },
         },
         before: { type: 'history' },
       },
     },
     paused: {
-      on: { 'run.resume': { target: 'working.before', actions: 'release' }, 'run.pause': {}, '*': { actions: 'hold' } },
+      on: {
+        'run.resume': { target: 'working.before', actions: 'release' },
+        'run.pause': {},
+        '*': { actions: 'hold' },
+      },
     },
   },
 });

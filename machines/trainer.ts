@@ -44,7 +44,11 @@ function planOf({ player, eft }: TrainerInput, { stage, iteration, from }: Reque
     case 'dpo':
       return { from, objective: 'dpo', datasets: [`aift-${versionOf(iteration)}`] };
     case 'sft-positives':
-      return { from: M0, objective: 'sft', datasets: [...seedData(eft), ...through(iteration).map((v) => `positives-${v}`)] };
+      return {
+        from: M0,
+        objective: 'sft',
+        datasets: [...seedData(eft), ...through(iteration).map((v) => `positives-${v}`)],
+      };
     default:
       return player satisfies never;
   }
@@ -52,7 +56,12 @@ function planOf({ player, eft }: TrainerInput, { stage, iteration, from }: Reque
 
 function order({ input, request }: Context): Said {
   const { stage, to } = request!;
-  return say('model', 'model.train', { stage, to, ...planOf(input, request!), key: [...keys.train(input.seed, to)] as [number, number] });
+  return say('model', 'model.train', {
+    stage,
+    to,
+    ...planOf(input, request!),
+    key: [...keys.train(input.seed, to)] as [number, number],
+  });
 }
 
 function announce({ input, request }: Context, { body }: Extract<Received, { type: 'model.trained' }>): Said {
@@ -61,7 +70,17 @@ function announce({ input, request }: Context, { body }: Extract<Received, { typ
   const reference: VersionId | null = objective === 'dpo' ? body.from : null;
   const { to: version, from, weightsHash, dataHash, rows, tooLong } = body;
   return say('coordinator', 'version.made', {
-    version, from, reference, stage, iteration, weightsHash, datasets, dataHash, rows, tooLong, judge: stage === 'iteration' ? judge : null,
+    version,
+    from,
+    reference,
+    stage,
+    iteration,
+    weightsHash,
+    datasets,
+    dataHash,
+    rows,
+    tooLong,
+    judge: stage === 'iteration' ? judge : null,
   });
 }
 
@@ -91,7 +110,12 @@ export const trainerMachine = setup({
       enqueue.assign({ request: null, closed: 0, owed: 0 });
     }),
     fail: enqueueActions(({ context, event, enqueue }) => {
-      enqueue.emit(say('coordinator', 'training.failed', { to: context.request!.to, reason: as(event, 'request.failed').body.reason }));
+      enqueue.emit(
+        say('coordinator', 'training.failed', {
+          to: context.request!.to,
+          reason: as(event, 'request.failed').body.reason,
+        }),
+      );
     }),
     ...pausing<Context>(),
   },
@@ -115,7 +139,10 @@ export const trainerMachine = setup({
         training: {
           on: {
             'model.trained': { target: 'collecting', actions: 'announce' },
-            'request.failed': [{ guard: 'mayRetry', actions: 'orderAgain' }, { target: 'failed', actions: 'fail' }],
+            'request.failed': [
+              { guard: 'mayRetry', actions: 'orderAgain' },
+              { target: 'failed', actions: 'fail' },
+            ],
           },
         },
         failed: {},
@@ -123,7 +150,11 @@ export const trainerMachine = setup({
       },
     },
     paused: {
-      on: { 'run.resume': { target: 'working.before', actions: 'release' }, 'run.pause': {}, '*': { actions: 'hold' } },
+      on: {
+        'run.resume': { target: 'working.before', actions: 'release' },
+        'run.pause': {},
+        '*': { actions: 'hold' },
+      },
     },
   },
 });

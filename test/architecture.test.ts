@@ -20,17 +20,42 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   inspector: ['protocol', 'log'],
   report: ['protocol', 'log'],
   machines: ['protocol', 'stages'],
-  actors: ['protocol', 'rng', 'lm', 'stages', 'worlds', 'store', 'log', 'pool', 'players', 'inspector', 'report', 'machines'],
+  actors: [
+    'protocol',
+    'rng',
+    'lm',
+    'stages',
+    'worlds',
+    'store',
+    'log',
+    'pool',
+    'players',
+    'inspector',
+    'report',
+    'machines',
+  ],
   experiments: ['actors/system', 'protocol'],
-  cli: ['protocol', 'rng', 'lm', 'stages', 'worlds', 'store', 'log', 'pool', 'players', 'inspector', 'report', 'actors', 'experiments'],
+  cli: [
+    'protocol',
+    'rng',
+    'lm',
+    'stages',
+    'worlds',
+    'store',
+    'log',
+    'pool',
+    'players',
+    'inspector',
+    'report',
+    'actors',
+    'experiments',
+  ],
 };
 
 /** Files above the limit, each with the reason why it isn't cut. */
 const LIMIT = 260;
 const LONG: Readonly<Record<string, string>> = {
   'src/protocol/messages.ts': 'the whole union stands in one place',
-  'src/lm/tfjs/attention-host.ts': 'one kernel, forward and backward side by side',
-  'actors/system.ts': 'the composition root: the only file that builds concrete things',
 };
 
 const SOURCES = ['src', 'actors', 'machines', 'experiments'];
@@ -41,7 +66,8 @@ const filesUnder = (dir: string): string[] =>
     .filter((file) => !file.includes('node_modules'))
     .sort();
 const files = SOURCES.flatMap(filesUnder);
-const sourceOf = (file: string) => ts.createSourceFile(file, readFileSync(join(root, file), 'utf8'), ts.ScriptTarget.ES2022, true);
+const sourceOf = (file: string) =>
+  ts.createSourceFile(file, readFileSync(join(root, file), 'utf8'), ts.ScriptTarget.ES2022, true);
 const sources = new Map(files.map((file) => [file, sourceOf(file)]));
 
 interface Import {
@@ -55,13 +81,33 @@ function specifiersIn(source: ts.SourceFile): { text: string; typeOnly: boolean 
   const visit = (node: ts.Node): void => {
     if (ts.isImportDeclaration(node) && ts.isStringLiteral(node.moduleSpecifier)) {
       const bindings = node.importClause?.namedBindings;
-      const allTypes = bindings !== undefined && ts.isNamedImports(bindings) && bindings.elements.every((one) => one.isTypeOnly) && node.importClause?.name === undefined;
-      found.push({ text: node.moduleSpecifier.text, typeOnly: node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword || allTypes });
-    } else if (ts.isExportDeclaration(node) && node.moduleSpecifier && ts.isStringLiteral(node.moduleSpecifier))
+      const allTypes =
+        bindings !== undefined &&
+        ts.isNamedImports(bindings) &&
+        bindings.elements.every((one) => one.isTypeOnly) &&
+        node.importClause?.name === undefined;
+      found.push({
+        text: node.moduleSpecifier.text,
+        typeOnly: node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword || allTypes,
+      });
+    } else if (
+      ts.isExportDeclaration(node) &&
+      node.moduleSpecifier &&
+      ts.isStringLiteral(node.moduleSpecifier)
+    )
       found.push({ text: node.moduleSpecifier.text, typeOnly: node.isTypeOnly });
-    else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword && node.arguments[0] && ts.isStringLiteral(node.arguments[0]))
+    else if (
+      ts.isCallExpression(node) &&
+      node.expression.kind === ts.SyntaxKind.ImportKeyword &&
+      node.arguments[0] &&
+      ts.isStringLiteral(node.arguments[0])
+    )
       found.push({ text: node.arguments[0].text, typeOnly: false });
-    else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument) && ts.isStringLiteral(node.argument.literal))
+    else if (
+      ts.isImportTypeNode(node) &&
+      ts.isLiteralTypeNode(node.argument) &&
+      ts.isStringLiteral(node.argument.literal)
+    )
       found.push({ text: node.argument.literal.text, typeOnly: true });
     ts.forEachChild(node, visit);
   };
@@ -72,7 +118,11 @@ function specifiersIn(source: ts.SourceFile): { text: string; typeOnly: boolean 
 const imports: Import[] = [...sources].flatMap(([from, source]) =>
   specifiersIn(source)
     .filter(({ text }) => text.startsWith('.'))
-    .map(({ text, typeOnly }) => ({ from, to: normalize(join(dirname(from), text)).replace(/\.js$/, '.ts'), typeOnly })),
+    .map(({ text, typeOnly }) => ({
+      from,
+      to: normalize(join(dirname(from), text)).replace(/\.js$/, '.ts'),
+      typeOnly,
+    })),
 );
 
 const partOf = (file: string): string => {
@@ -88,7 +138,7 @@ describe('imports', () => {
     expect(imports.filter(({ to }) => !sources.has(to)).map(({ from, to }) => `${from}: ${to}`)).toEqual([]);
   });
 
-  it('go downwards only, as DESIGN.md\'s table says', () => {
+  it("go downwards only, as DESIGN.md's table says", () => {
     const wrong = imports.filter(({ from, to }) => {
       const [a, b] = [partOf(from), partOf(to)];
       const allowed = MAY[a] ?? [];
@@ -99,7 +149,8 @@ describe('imports', () => {
 
   it('make no cycle', () => {
     const edges = new Map<string, string[]>();
-    for (const { from, to, typeOnly } of imports) if (!typeOnly) edges.set(from, [...(edges.get(from) ?? []), to]);
+    for (const { from, to, typeOnly } of imports)
+      if (!typeOnly) edges.set(from, [...(edges.get(from) ?? []), to]);
     const done = new Set<string>();
     const cycles: string[] = [];
     const walk = (file: string, path: readonly string[]): void => {
@@ -113,15 +164,25 @@ describe('imports', () => {
   });
 
   it('leave the statecharts to actors/: only machines/ and role.ts know XState', () => {
-    const allowed = (file: string) => file.startsWith('machines/') || file === 'actors/role.ts' || file === 'actors/machines.ts';
-    const knowing = [...sources].filter(([, source]) => specifiersIn(source).some(({ text }) => text === 'xstate' || text.startsWith('xstate/')));
+    const allowed = (file: string) =>
+      file.startsWith('machines/') || file === 'actors/role.ts' || file === 'actors/machines.ts';
+    const knowing = [...sources].filter(([, source]) =>
+      specifiersIn(source).some(({ text }) => text === 'xstate' || text.startsWith('xstate/')),
+    );
     expect(knowing.map(([file]) => file).filter((file) => !allowed(file))).toEqual([]);
   });
 
   it('leave TensorFlow to src/lm/tfjs/, and threads to src/pool/', () => {
-    const users = (names: RegExp) => [...sources].filter(([, source]) => specifiersIn(source).some(({ text, typeOnly }) => !typeOnly && names.test(text))).map(([file]) => file);
+    const users = (names: RegExp) =>
+      [...sources]
+        .filter(([, source]) =>
+          specifiersIn(source).some(({ text, typeOnly }) => !typeOnly && names.test(text)),
+        )
+        .map(([file]) => file);
     expect(users(/^@tensorflow\//).filter((file) => !file.startsWith('src/lm/tfjs/'))).toEqual([]);
-    expect(users(/^(piscina|node:worker_threads)$/).filter((file) => !file.startsWith('src/pool/'))).toEqual([]);
+    expect(users(/^(piscina|node:worker_threads)$/).filter((file) => !file.startsWith('src/pool/'))).toEqual(
+      [],
+    );
   });
 });
 
@@ -130,7 +191,8 @@ describe('source files', () => {
     const found: string[] = [];
     for (const [file, source] of sources) {
       const visit = (node: ts.Node): void => {
-        if (node.kind === ts.SyntaxKind.AnyKeyword) found.push(`${file}:${source.getLineAndCharacterOfPosition(node.getStart()).line + 1}`);
+        if (node.kind === ts.SyntaxKind.AnyKeyword)
+          found.push(`${file}:${source.getLineAndCharacterOfPosition(node.getStart()).line + 1}`);
         ts.forEachChild(node, visit);
       };
       visit(source);
@@ -139,49 +201,90 @@ describe('source files', () => {
   });
 
   it('draw no randomness and read no clock where a run must be repeatable', () => {
-    const pure = files.filter((file) => ['machines', 'stages', 'protocol', 'log', 'players', 'worlds', 'rng'].includes(partOf(file)));
-    const found = pure.filter((file) => /\bMath\.random\b|\bDate\.now\b|\bnew Date\(\)|\bperformance\.now\b|\brandomUUID\b/.test(readFileSync(join(root, file), 'utf8')));
+    const pure = files.filter((file) =>
+      ['machines', 'stages', 'protocol', 'log', 'players', 'worlds', 'rng'].includes(partOf(file)),
+    );
+    const found = pure.filter((file) =>
+      /\bMath\.random\b|\bDate\.now\b|\bnew Date\(\)|\bperformance\.now\b|\brandomUUID\b/.test(
+        readFileSync(join(root, file), 'utf8'),
+      ),
+    );
     expect(found).toEqual([]);
   });
 
   it('are no barrels: a file that only re-exports', () => {
-    const barrels = [...sources].filter(([, source]) => source.statements.length > 0 && source.statements.every((one) => ts.isExportDeclaration(one) && one.moduleSpecifier));
+    const barrels = [...sources].filter(
+      ([, source]) =>
+        source.statements.length > 0 &&
+        source.statements.every((one) => ts.isExportDeclaration(one) && one.moduleSpecifier),
+    );
     expect(barrels.map(([file]) => file)).toEqual([]);
   });
 
   it('have names that say what they hold', () => {
-    expect(files.filter((file) => /^(utils?|helpers?|common|misc|shared)\.ts$/.test(basename(file)))).toEqual([]);
+    expect(files.filter((file) => /^(utils?|helpers?|common|misc|shared)\.ts$/.test(basename(file)))).toEqual(
+      [],
+    );
     expect(files.filter((file) => !/^[a-z0-9]+(-[a-z0-9]+)*\.ts$/.test(basename(file)))).toEqual([]);
   });
 
   it('stay short, but for those with a reason', () => {
-    const lengths = files.map((file) => [file, readFileSync(join(root, file), 'utf8').split('\n').length - 1] as const);
-    expect(lengths.filter(([file, length]) => length > LIMIT && !(file in LONG)).map(([file, length]) => `${file}: ${length} lines`)).toEqual([]);
+    const lengths = files.map(
+      (file) => [file, readFileSync(join(root, file), 'utf8').split('\n').length - 1] as const,
+    );
+    expect(
+      lengths
+        .filter(([file, length]) => length > LIMIT && !(file in LONG))
+        .map(([file, length]) => `${file}: ${length} lines`),
+    ).toEqual([]);
     expect(Object.keys(LONG).filter((file) => !files.includes(file))).toEqual([]);
   });
 
   it('begin with what they own (an experiment has a description instead)', () => {
-    const bare = [...sources].filter(([file, source]) => !file.startsWith('experiments/') && !/^(#!.*\n)?\/\*\*/.test(source.text)).map(([file]) => file);
+    const bare = [...sources]
+      .filter(([file, source]) => !file.startsWith('experiments/') && !/^(#!.*\n)?\/\*\*/.test(source.text))
+      .map(([file]) => file);
     expect(bare).toEqual([]);
   });
 });
 
 describe('the tree', () => {
   it('top level holds what DESIGN.md lists, nothing else', () => {
-    const known = ['package.json', 'package-lock.json', 'tsconfig.json', 'src', 'actors', 'machines', 'experiments', 'test', 'README.md', 'LICENSE', 'CONTRIBUTING.md', 'docs', 'bench', 'assets'];
+    const known = [
+      'package.json',
+      'package-lock.json',
+      'tsconfig.json',
+      'src',
+      'actors',
+      'machines',
+      'experiments',
+      'test',
+      'README.md',
+      'LICENSE',
+      'CONTRIBUTING.md',
+      'docs',
+      'bench',
+      'assets',
+    ];
     const built = ['node_modules', 'dist', 'runs', 'biome.json', 'tsconfig.build.json', 'vitest.config.ts'];
-    const odd = readdirSync(root).filter((name) => !name.startsWith('.') && !known.includes(name) && !built.includes(name));
+    const odd = readdirSync(root).filter(
+      (name) => !name.startsWith('.') && !known.includes(name) && !built.includes(name),
+    );
     expect(odd).toEqual([]);
   });
 
   it('src/ holds the folders of the table', () => {
-    const odd = readdirSync(join(root, 'src')).filter((name) => !(name in MAY) && !['rng.ts', 'stats.ts'].includes(name));
+    const odd = readdirSync(join(root, 'src')).filter(
+      (name) => !(name in MAY) && !['rng.ts', 'stats.ts'].includes(name),
+    );
     expect(odd).toEqual([]);
   });
 
   it('a machine and its drawing have the same basename', () => {
     const six = ['coordinator', 'episode', 'generator', 'judge', 'responder', 'trainer'];
-    expect(readdirSync(join(root, 'docs/machines')).sort()).toEqual(six.flatMap((name) => [`${name}.json`, `${name}.mmd`]));
+    expect(readdirSync(join(root, 'docs/machines')).sort()).toEqual(
+      six.flatMap((name) => [`${name}.json`, `${name}.mmd`]),
+    );
     expect(six.filter((name) => !files.includes(`machines/${name}.ts`))).toEqual([]);
   });
 });

@@ -34,7 +34,7 @@ function configOfRun(path: string): { readonly part: ConfigPart; readonly backen
   try {
     const raw = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
     const part = Object.fromEntries(Object.entries(raw).filter(([key]) => key in configSchema.shape));
-    return { part: part as ConfigPart, backend: typeof raw['backend'] === 'string' ? raw['backend'] : null };
+    return { part: part as ConfigPart, backend: typeof raw.backend === 'string' ? raw.backend : null };
   } catch (cause) {
     throw new SoliloquyError(
       'data.unreadable',

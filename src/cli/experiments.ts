@@ -24,10 +24,22 @@ async function importExperiment(file: string): Promise<Experiment> {
   try {
     module = (await import(pathToFileURL(file).href)) as { default?: unknown };
   } catch (error) {
-    throw new SoliloquyError('config.invalid', `${file} can't be loaded: ${reasonOf(error)}`, { file, fix: 'a TypeScript experiment belongs in experiments/ (npm run build), or needs a Node that runs TypeScript' }, { cause: error });
+    throw new SoliloquyError(
+      'config.invalid',
+      `${file} can't be loaded: ${reasonOf(error)}`,
+      {
+        file,
+        fix: 'a TypeScript experiment belongs in experiments/ (npm run build), or needs a Node that runs TypeScript',
+      },
+      { cause: error },
+    );
   }
   const parsed = shape.safeParse(module.default);
-  if (!parsed.success) throw new SoliloquyError('config.invalid', `${file} has no experiment as its default export`, { file, fix: 'export default defineExperiment({ name, summary, config })' });
+  if (!parsed.success)
+    throw new SoliloquyError('config.invalid', `${file} has no experiment as its default export`, {
+      file,
+      fix: 'export default defineExperiment({ name, summary, config })',
+    });
   return { ...parsed.data, config: parsed.data.config as ConfigPart };
 }
 
@@ -35,12 +47,18 @@ async function importExperiment(file: string): Promise<Experiment> {
 export async function loadExperiment(nameOrFile: string): Promise<Experiment> {
   if (/\.[cm]?[jt]s$/.test(nameOrFile)) {
     const file = resolve(nameOrFile);
-    if (!existsSync(file)) throw new SoliloquyError('config.invalid', `no experiment file ${file}`, { file, fix: 'name a file that exists' });
+    if (!existsSync(file))
+      throw new SoliloquyError('config.invalid', `no experiment file ${file}`, {
+        file,
+        fix: 'name a file that exists',
+      });
     return importExperiment(file);
   }
   const names = experimentNames();
   if (!names.includes(nameOrFile))
-    throw new SoliloquyError('config.invalid', `no experiment "${nameOrFile}"`, { fix: `one of: ${names.join(', ')}; or a file of your own` });
+    throw new SoliloquyError('config.invalid', `no experiment "${nameOrFile}"`, {
+      fix: `one of: ${names.join(', ')}; or a file of your own`,
+    });
   const built = join(folder, `${nameOrFile}.js`);
   return importExperiment(existsSync(built) ? built : join(folder, `${nameOrFile}.ts`));
 }

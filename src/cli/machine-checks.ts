@@ -125,7 +125,7 @@ export async function backendCheck(backend: Exclude<BackendChoice, 'auto'>): Pro
 }
 
 function whyOf(error: unknown, backend: string): string {
-  const reasons = isSoliloquyError(error) ? error.fields['reasons'] : undefined;
+  const reasons = isSoliloquyError(error) ? error.fields.reasons : undefined;
   const own = z.record(z.string(), z.string()).safeParse(reasons);
   return (own.success && own.data[backend]) || reasonOf(error);
 }

@@ -15,13 +15,17 @@ const list = (): string =>
 
 function show(name: string | undefined, format: Format | undefined): void {
   if (name === undefined) {
-    if (format === 'mermaid') for (const { mermaid } of Object.values(machines)) process.stdout.write(`${mermaid()}\n`);
+    if (format === 'mermaid')
+      for (const { mermaid } of Object.values(machines)) process.stdout.write(`${mermaid()}\n`);
     else if (format === 'json') printJson(Object.values(machines).map(({ describe }) => describe()));
     else process.stdout.write(list());
     return;
   }
   if (!isMachineName(name))
-    throw new SoliloquyError('usage', `there is no machine "${name}"`, { name, fix: `one of: ${Object.keys(machines).join(', ')}` });
+    throw new SoliloquyError('usage', `there is no machine "${name}"`, {
+      name,
+      fix: `one of: ${Object.keys(machines).join(', ')}`,
+    });
   if (format === 'json') printJson(machines[name].describe());
   else process.stdout.write(machines[name].mermaid());
 }
@@ -30,6 +34,11 @@ export const machinesCommand = (): Command =>
   new Command('machines')
     .description('the statecharts of the loop: a list, or one of them as Mermaid or JSON')
     .argument('[name]', 'coordinator, generator, episode, responder, judge or trainer')
-    .addOption(new Option('--format <format>', 'how to show it (one machine: mermaid unless said otherwise)').choices(['json', 'mermaid']))
+    .addOption(
+      new Option('--format <format>', 'how to show it (one machine: mermaid unless said otherwise)').choices([
+        'json',
+        'mermaid',
+      ]),
+    )
     .addOption(new Option('--json', 'short for --format json').implies({ format: 'json' }))
     .action((name: string | undefined, { format }: { format?: Format }) => show(name, format));

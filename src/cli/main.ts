@@ -17,14 +17,26 @@ import { trainCommand } from './train.js';
 
 export function program(): Command {
   const soliloquy = new Command('soliloquy')
-    .description('A lab for self-rewarding language models: one model invents, answers, judges and is trained on its own scores.')
+    .description(
+      'A lab for self-rewarding language models: one model invents, answers, judges and is trained on its own scores.',
+    )
     .version(packageVersion())
     // `eval RUN --version M2` is eval's own option.
     .enablePositionalOptions()
     .exitOverride()
     .showHelpAfterError('(add --help for the options)');
-  const commands = [runCommand, evalCommand, scoreCommand, generateCommand, trainCommand, pretrainCommand, machinesCommand, doctorCommand];
-  for (const make of commands) soliloquy.addCommand(make().exitOverride().showHelpAfterError('(add --help for the options)'));
+  const commands = [
+    runCommand,
+    evalCommand,
+    scoreCommand,
+    generateCommand,
+    trainCommand,
+    pretrainCommand,
+    machinesCommand,
+    doctorCommand,
+  ];
+  for (const make of commands)
+    soliloquy.addCommand(make().exitOverride().showHelpAfterError('(add --help for the options)'));
   return soliloquy;
 }
 

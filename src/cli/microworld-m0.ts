@@ -15,7 +15,7 @@ import { type VersionId, versionId } from '../protocol/ids.js';
 import type { OptimizerConfig, TargetRow, TrainOutcome, TrainStep } from '../protocol/lm.js';
 import type { Tokenizer } from '../protocol/ports.js';
 import { keyOf } from '../rng.js';
-import { PRETRAINING, pretrainingSequence } from '../worlds/microworld/pretraining.js';
+import { MODEL, PRETRAINING, pretrainingSequence, TEXT_MIX } from '../worlds/microworld/pretraining.js';
 import { tokenizerConfig, tokenizerJson } from '../worlds/microworld/tokenizer.js';
 import { TOKENS } from '../worlds/microworld/vocabulary.js';
 
@@ -25,16 +25,8 @@ export const PREFIX_STEPS = 20;
 export const ARCHITECTURE: Architecture = {
   family: 'llama',
   vocabSize: TOKENS.length,
-  hiddenSize: 96,
-  intermediateSize: 264,
-  layers: 3,
-  heads: 4,
-  kvHeads: 4,
-  headDim: 24,
-  rmsNormEps: 1e-5,
-  ropeTheta: 10000,
+  ...MODEL,
   ropeScaling: null,
-  maxPositions: 256,
   tiedHead: true,
   attentionBias: false,
   mlpBias: false,
@@ -69,6 +61,7 @@ export const recipeOf = ({ seed, steps }: Pretraining) => ({
   ...optimizer,
   seed,
   steps,
+  mix: TEXT_MIX,
   architecture: ARCHITECTURE,
 });
 
@@ -78,7 +71,7 @@ export function startOf(seed: number): Checkpoint {
   const tokenizer = { json: json(tokenizerJson()), config: json(tokenizerConfig()) };
   const eos = tokenizerOf(tokenizer, { bosId: undefined, eosIds: [] }).eosIds;
   return {
-    weights: initialise(ARCHITECTURE, seed),
+    weights: initialise(ARCHITECTURE, seed, PRETRAINING.init),
     tokenizer,
     bosId: undefined,
     eosIds: eos,
@@ -90,12 +83,13 @@ export function startOf(seed: number): Checkpoint {
 function rowsOf(tokenizer: Tokenizer, seed: number, steps: number): TargetRow[] {
   const { batchSize } = PRETRAINING;
   const unknown = tokenizer.tokenId('<unk>');
+  const answer = tokenizer.tokenId(PRETRAINING.lossAfter) ?? -1;
   return Array.from({ length: steps * batchSize }, (_, i): TargetRow => {
     const text = pretrainingSequence(seed, Math.floor(i / batchSize), i % batchSize);
     const ids = tokenizer.encode(text);
     if (unknown !== undefined && ids.includes(unknown))
       throw new SoliloquyError('data.invalid', `pretraining text outside the vocabulary: ${text}`, { text });
-    return { ids, targetStart: 1 };
+    return { ids, targetStart: Math.max(1, ids.indexOf(answer) + 1) };
   });
 }
 

@@ -10,7 +10,9 @@ export const wholeNumber =
   (text: string): number => {
     const value = Number(text);
     if (text.trim() !== '' && Number.isInteger(value) && value >= low && value <= high) return value;
-    throw new InvalidArgumentError(`expected a whole number from ${low}${high === Number.MAX_SAFE_INTEGER ? '' : ` to ${high}`}.`);
+    throw new InvalidArgumentError(
+      `expected a whole number from ${low}${high === Number.MAX_SAFE_INTEGER ? '' : ` to ${high}`}.`,
+    );
   };
 
 export const decimal =
@@ -38,8 +40,17 @@ export const defaultWorkers = (): number => Math.min(8, Math.max(1, availablePar
 
 export const withMachinery = (command: Command): Command =>
   command
-    .option('--workers <n>', 'worker threads; the result is the same for any number', wholeNumber(1, 256), defaultWorkers())
-    .addOption(new Option('--backend <name>', 'what does the numbers').choices(['auto', 'tensorflow', 'wasm', 'cpu']).default('auto'));
+    .option(
+      '--workers <n>',
+      'worker threads; the result is the same for any number',
+      wholeNumber(1, 256),
+      defaultWorkers(),
+    )
+    .addOption(
+      new Option('--backend <name>', 'what does the numbers')
+        .choices(['auto', 'tensorflow', 'wasm', 'cpu'])
+        .default('auto'),
+    );
 
 export const systemClock = { now: () => Date.now() };
 

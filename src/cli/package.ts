@@ -14,6 +14,8 @@ export function packageRoot(): string {
 export const assetsFolder = (): string => join(packageRoot(), 'assets');
 
 export function packageVersion(): string {
-  const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string };
+  const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as {
+    version: string;
+  };
   return version;
 }

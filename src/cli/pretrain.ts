@@ -67,9 +67,10 @@ async function pretrainMicroworld(options: Options): Promise<void> {
     });
   newFolder(to);
   const course: Pretraining = { seed, steps };
+  const silent = json || quiet;
+  if (!silent) process.stderr.write(`the first ${PREFIX_STEPS} steps on wasm, for recipe.json …\n`);
   const prefix = await prefixOf(course, options.workers);
   await withLanguageModel(options, async (model) => {
-    const silent = json || quiet;
     if (!silent)
       process.stderr.write(
         `microworld M0, seed ${seed}: ${stopAfter} of ${steps} steps, ${model.backend} × ${model.workers} → ${to}\n`,

@@ -3,8 +3,8 @@
  * of the time left weighs the stages by the sequences they sample or train, and learns their pace as it goes.
  */
 import type { WriteStream } from 'node:tty';
-import type { Run } from '../../actors/system.js';
 import { type Progress, progress } from '../../actors/streams.js';
+import type { Run } from '../../actors/system.js';
 import type { Config } from '../protocol/config.js';
 import type { Clock } from '../protocol/ports.js';
 
@@ -26,7 +26,10 @@ export function partsOf(config: Config): Part[] {
     phase: `measuring ${version}`,
     weight: world.heldOut * (1 + k * (1 + against)) + world.probes * 4 * k,
   });
-  const train = (to: string, rows: number, epochs: number): Part => ({ phase: `training ${to}`, weight: rows * epochs * TRAINED });
+  const train = (to: string, rows: number, epochs: number): Part => ({
+    phase: `training ${to}`,
+    weight: rows * epochs * TRAINED,
+  });
   const prompts = invent.asks * NEW;
   const parts = [
     measure('M0', 0),
@@ -35,7 +38,8 @@ export function partsOf(config: Config): Part[] {
     train('M1', world.demonstrations + (eft ? world.evaluations : 0), sft.epochs),
     measure('M1', 1),
   ];
-  if (eft && world.name === 'open-assistant') parts.splice(3, 0, { phase: 'making EFT', weight: world.heldOut });
+  if (eft && world.name === 'open-assistant')
+    parts.splice(3, 0, { phase: 'making EFT', weight: world.heldOut });
   for (let t = 1; t <= iterations; t++)
     parts.push(
       { phase: `iteration ${t}`, weight: invent.asks + prompts * respond.candidates * (1 + judge.samples) },
@@ -46,21 +50,32 @@ export function partsOf(config: Config): Part[] {
 }
 
 /** Share of the whole that is done. */
-export function shareDone(parts: readonly Part[], { phase, closed, asks, step, steps }: Progress, measured: number): number {
+export function shareDone(
+  parts: readonly Part[],
+  { phase, closed, asks, step, steps }: Progress,
+  measured: number,
+): number {
   if (phase === 'finished') return 1;
   const at = parts.findIndex((part) => part.phase === phase);
   if (at < 0) return 0;
   const total = parts.reduce((sum, { weight }) => sum + weight, 0);
   const before = parts.slice(0, at).reduce((sum, { weight }) => sum + weight, 0);
-  const within = phase.startsWith('measuring') ? measured : phase.startsWith('training') ? step / (steps || 1) : closed / (asks || 1);
+  const within = phase.startsWith('measuring')
+    ? measured
+    : phase.startsWith('training')
+      ? step / (steps || 1)
+      : closed / (asks || 1);
   return (before + parts[at]!.weight * Math.min(1, within)) / total;
 }
 
-const clock = (seconds: number): string => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, '0')}`;
+const clock = (seconds: number): string =>
+  `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, '0')}`;
 
 function detail(p: Progress): string {
-  if (p.phase.startsWith('iteration')) return `${p.invented}/${p.asks} prompts, ${p.judgements} judgements, ${p.pairs} pairs`;
-  if (p.phase.startsWith('training') && p.loss !== null) return `step ${p.step}/${p.steps}, loss ${p.loss.toFixed(3)}`;
+  if (p.phase.startsWith('iteration'))
+    return `${p.invented}/${p.asks} prompts, ${p.judgements} judgements, ${p.pairs} pairs`;
+  if (p.phase.startsWith('training') && p.loss !== null)
+    return `step ${p.step}/${p.steps}, loss ${p.loss.toFixed(3)}`;
   return '';
 }
 
@@ -71,7 +86,12 @@ const PLAIN_EVERY_MS = 15_000;
 const LIVE_EVERY_MS = 100;
 
 /** Starts showing; the returned function ends it. */
-export function showProgress(run: Pick<Run, 'messages$' | 'measuring$'>, config: Config, out: Out, { now }: Clock): () => void {
+export function showProgress(
+  run: Pick<Run, 'messages$' | 'measuring$'>,
+  config: Config,
+  out: Out,
+  { now }: Clock,
+): () => void {
   const parts = partsOf(config);
   const began = now();
   let state: Progress | undefined;

@@ -47,17 +47,24 @@ export function runCommand(): Command {
     .option('--iterations <n>', 'DPO iterations after M1', wholeNumber(0, 50))
     .option('--out <dir>', 'the run’s folder (default: runs/<experiment>-<seed>, numbered if taken)')
     .option('--quick', 'small sizes: a look at the whole path, not a result')
-    .addOption(new Option('--world <name>', 'where seed data comes from').choices(['microworld', 'open-assistant']))
+    .addOption(
+      new Option('--world <name>', 'where seed data comes from').choices(['microworld', 'open-assistant']),
+    )
     .option('--data <file>', 'open-assistant: a message-tree export, .jsonl or .jsonl.gz')
     .option('--model <dir>', 'M0: a folder in Hugging Face layout')
     .option('--set <path=value>', 'any option of the config, repeatable', collectSet);
   for (const role of ['generator', 'responder', 'judge', 'trainer'])
-    command.option(`--cast.${role} <player>`, `who plays the ${role}${role === 'judge' ? ', e.g. frozen:M1, oracle, constant:3' : ''}`);
+    command.option(
+      `--cast.${role} <player>`,
+      `who plays the ${role}${role === 'judge' ? ', e.g. frozen:M1, oracle, constant:3' : ''}`,
+    );
   return withMachinery(command)
     .option('--json', 'one JSON line at the end, progress off')
     .option('--quiet', 'no progress')
     .addHelpText('after', EXAMPLES)
-    .action(async (experiment: string, options: Options) => (options.list ? listExperiments(options) : runLoop(experiment, options)));
+    .action(async (experiment: string, options: Options) =>
+      options.list ? listExperiments(options) : runLoop(experiment, options),
+    );
 }
 
 async function listExperiments({ json }: Options): Promise<void> {
@@ -71,15 +78,34 @@ export async function configOf(name: string, options: Options): Promise<Config> 
   const experiment = await loadExperiment(name);
   const sets = mergeParts(...(options.set ?? []));
   const world = options.world ?? sets.world?.name ?? experiment.config.world?.name ?? 'microworld';
-  const cast = Object.fromEntries(Object.entries(options).flatMap(([key, value]) => (key.startsWith('cast.') ? [[key.slice(5), value]] : [])));
-  const given = <T extends object>(part: T): T => Object.fromEntries(Object.entries(part).filter(([, value]) => value !== undefined)) as T;
-  const flags = given({ seed: options.seed, iterations: options.iterations, model: options.model, cast, world: given({ name: world, data: options.data }) });
-  return resolveConfig({ name: experiment.name }, worldPresets[world] ?? {}, experiment.config, options.quick ? quick : {}, sets, flags as ConfigPart);
+  const cast = Object.fromEntries(
+    Object.entries(options).flatMap(([key, value]) =>
+      key.startsWith('cast.') ? [[key.slice(5), value]] : [],
+    ),
+  );
+  const given = <T extends object>(part: T): T =>
+    Object.fromEntries(Object.entries(part).filter(([, value]) => value !== undefined)) as T;
+  const flags = given({
+    seed: options.seed,
+    iterations: options.iterations,
+    model: options.model,
+    cast,
+    world: given({ name: world, data: options.data }),
+  });
+  return resolveConfig(
+    { name: experiment.name },
+    worldPresets[world] ?? {},
+    experiment.config,
+    options.quick ? quick : {},
+    sets,
+    flags as ConfigPart,
+  );
 }
 
 async function runLoop(name: string, options: Options): Promise<void> {
   const config = await configOf(name, options);
-  const out = options.out ?? freeName(join('runs', `${config.name}${options.quick ? '-quick' : ''}-${config.seed}`));
+  const out =
+    options.out ?? freeName(join('runs', `${config.name}${options.quick ? '-quick' : ''}-${config.seed}`));
   const run = await createRun({
     config,
     out,
@@ -92,7 +118,10 @@ async function runLoop(name: string, options: Options): Promise<void> {
   const tally = emptyTally();
   run.messages$.subscribe((envelope) => tallyMessage(tally, envelope));
   const silent = options.json || options.quiet;
-  if (!silent) process.stderr.write(`${config.name}, seed ${config.seed}, ${run.backend} × ${options.workers} → ${out}\n`);
+  if (!silent)
+    process.stderr.write(
+      `${config.name}, seed ${config.seed}, ${run.backend} × ${options.workers} → ${out}\n`,
+    );
   const stopProgress = silent ? () => {} : showProgress(run, config, process.stderr, systemClock);
   const release = stopOnSignal(run);
   let end: RunEnd;
@@ -125,8 +154,14 @@ function stopOnSignal(run: Run): () => void {
 function tell(end: RunEnd, tally: Tally, config: Config, options: Options): void {
   const { status, folder, messages, outcomeHash, headHash, reason } = end;
   if (status !== 'finished') process.exitCode = status === 'stopped' ? 130 : 1;
-  const metrics = Object.fromEntries([...tally.metrics].map(([version, own]) => [version, [...own.values()]]));
-  if (options.json) return printJson({ status, run: folder.path, messages, outcomeHash, headHash, reason, metrics, lineage: tally.versions });
+  const metrics = Object.fromEntries(
+    [...tally.metrics].map(([version, own]) => [version, [...own.values()]]),
+  );
+  if (options.json) {
+    const run = folder.path;
+    printJson({ status, run, messages, outcomeHash, headHash, reason, metrics, lineage: tally.versions });
+    return;
+  }
   if (status === 'finished') process.stdout.write(`\n${summary(tally)}\n`);
   process.stdout.write(`\n${whereThingsLie(end, config)}`);
 }

@@ -5,7 +5,7 @@ import { InvalidArgumentError } from 'commander';
 import type { ConfigPart } from '../protocol/config.js';
 
 /** JSON where it is JSON (numbers, true, lists), else text. */
-function valueOf(text: string): unknown {
+function parsedValue(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch {
@@ -21,5 +21,5 @@ export function partAt(path: string, value: unknown): ConfigPart {
 export function collectSet(text: string, before: readonly ConfigPart[] = []): ConfigPart[] {
   const found = /^([A-Za-z][\w.]*)=(.*)$/s.exec(text);
   if (!found) throw new InvalidArgumentError('expected path.to.option=value, such as dpo.beta=0.2.');
-  return [...before, partAt(found[1]!, valueOf(found[2]!))];
+  return [...before, partAt(found[1]!, parsedValue(found[2]!))];
 }

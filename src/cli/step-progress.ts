@@ -1,6 +1,7 @@
 /**
  * Progress of one training for people, on standard error: one living line on a terminal, a plain line now and then
- * elsewhere. The time left is that of the steps left at the mean pace so far.
+ * elsewhere. The time left is that of the steps left at the mean pace since the first step: what came before it (reading,
+ * compiling) does not come again.
  */
 import type { WriteStream } from 'node:tty';
 import type { TrainStep } from '../protocol/lm.js';
@@ -23,13 +24,15 @@ export interface StepProgress {
 }
 
 export function stepProgress(out: Out, { now }: Clock): StepProgress {
-  const began = now();
+  let first: { readonly step: number; readonly at: number } | undefined;
   let shownAt = Number.NEGATIVE_INFINITY;
   const line = ({ step, steps, loss, accuracy, gradNorm }: TrainStep): string => {
-    const elapsed = now() - began;
-    const left = clockText((elapsed / step) * (steps - step));
+    first ??= { step, at: now() };
+    const elapsed = now() - first.at;
+    const pace = elapsed / (step - first.step);
+    const left = step === first.step ? '' : `, about ${clockText(pace * (steps - step))} left`;
     const right = accuracy === undefined ? '' : `, pairs right ${(100 * accuracy).toFixed(0)} %`;
-    return `step ${step}/${steps}  loss ${loss.toFixed(4)}${right}, gradient ${gradNorm.toFixed(2)}  (${clockText(elapsed)}, about ${left} left)`;
+    return `step ${step}/${steps}  loss ${loss.toFixed(4)}${right}, gradient ${gradNorm.toFixed(2)}  (${clockText(elapsed)}${left})`;
   };
   return {
     show(step) {

@@ -7,8 +7,21 @@ import type { Envelope, MessageType } from '../protocol/messages.js';
 import { sha256 } from './chain.js';
 
 const FACTS: ReadonlySet<MessageType> = new Set<MessageType>([
-  'seed.given', 'prompt.made', 'prompt.filtered', 'prompt.failed', 'responses.made', 'responses.failed', 'judgement.made',
-  'judgements.failed', 'pair.made', 'pair.withheld', 'eft.given', 'version.made', 'evaluation.answered', 'evaluation.compared', 'evaluation.judged',
+  'seed.given',
+  'prompt.made',
+  'prompt.filtered',
+  'prompt.failed',
+  'responses.made',
+  'responses.failed',
+  'judgement.made',
+  'judgements.failed',
+  'pair.made',
+  'pair.withheld',
+  'eft.given',
+  'version.made',
+  'evaluation.answered',
+  'evaluation.compared',
+  'evaluation.judged',
   'evaluation.made',
 ]);
 
@@ -26,7 +39,8 @@ export function outcomeHash(): OutcomeHash {
   const digests: string[] = [];
   return {
     add(envelope) {
-      if (FACTS.has(envelope.type)) digests.push(sha256(JSON.stringify([envelope.type, envelope.body], withoutPlaces)));
+      if (FACTS.has(envelope.type))
+        digests.push(sha256(JSON.stringify([envelope.type, envelope.body], withoutPlaces)));
     },
     get facts() {
       return digests.length;

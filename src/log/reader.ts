@@ -2,7 +2,7 @@
  * Reads messages.jsonl line by line: chain checked, each line validated at this door, memory flat. A torn last line (a
  * crash in mid-write) ends the reading and is reported; any other bad line is an error that names the file and the line.
  */
-import { createReadStream } from 'node:fs';
+import { createReadStream, existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import { reasonOf, SoliloquyError } from '../protocol/errors.js';
@@ -20,7 +20,12 @@ const head = z.object({
 
 function parseLine(file: string, number: number, line: string): Envelope {
   const bad = (why: string, cause?: unknown) =>
-    new SoliloquyError('log.invalid', `${file}, line ${number}: ${why}`, { file, line: number, fix: 'restore the file from a copy' }, { cause });
+    new SoliloquyError(
+      'log.invalid',
+      `${file}, line ${number}: ${why}`,
+      { file, line: number, fix: 'restore the file from a copy' },
+      { cause },
+    );
   let raw: unknown;
   try {
     raw = JSON.parse(line);
@@ -28,7 +33,8 @@ function parseLine(file: string, number: number, line: string): Envelope {
     throw bad(`not JSON (${reasonOf(error)})`, error);
   }
   const envelope = head.safeParse(raw);
-  if (!envelope.success) throw bad(`not a message of format ${FORMAT_VERSION} (${z.prettifyError(envelope.error)})`);
+  if (!envelope.success)
+    throw bad(`not a message of format ${FORMAT_VERSION} (${z.prettifyError(envelope.error)})`);
   const message = messageSchema.safeParse(raw);
   if (!message.success) throw bad(`no known message (${z.prettifyError(message.error)})`);
   return { ...envelope.data, ...message.data } as Envelope;
@@ -48,7 +54,12 @@ export async function* readLog(file: string): AsyncGenerator<Envelope, LogEnd> {
   let failed: { line: number } | undefined;
   const lines = createInterface({ input: openForReading(file), crlfDelay: Number.POSITIVE_INFINITY });
   for await (const line of lines) {
-    if (failed) throw new SoliloquyError('log.invalid', `${file}: chain broken at line ${failed.line}`, { file, line: failed.line, fix: 'restore the file from a copy' });
+    if (failed)
+      throw new SoliloquyError('log.invalid', `${file}: chain broken at line ${failed.line}`, {
+        file,
+        line: failed.line,
+        fix: 'restore the file from a copy',
+      });
     const next = checkLine(previous, line);
     if (next === undefined) {
       failed = { line: count + 1 };
@@ -62,7 +73,12 @@ export async function* readLog(file: string): AsyncGenerator<Envelope, LogEnd> {
 }
 
 function openForReading(file: string) {
-  return createReadStream(file, { highWaterMark: 1 << 18 }).on('error', () => {});
+  if (!existsSync(file))
+    throw new SoliloquyError('run.missing', `there is no log ${file}`, {
+      file,
+      fix: 'name the folder of a run, such as runs/paper-1',
+    });
+  return createReadStream(file, { highWaterMark: 1 << 18 });
 }
 
 /** All envelopes at once, for short logs and tests. */

@@ -21,7 +21,10 @@ export interface LogWriter {
 const FLUSH_AT = 1 << 16;
 
 /** Appends after `head`/`count` of what the file holds already; a new file starts at the genesis. */
-export function openLog(file: string, from: { head: string; count: number } = { head: GENESIS, count: 0 }): LogWriter {
+export function openLog(
+  file: string,
+  from: { head: string; count: number } = { head: GENESIS, count: 0 },
+): LogWriter {
   const fd = openSync(file, 'a');
   let { head, count } = from;
   let pending = '';

@@ -13,9 +13,17 @@ export interface Prompted {
 }
 
 /** Rows of some prompts. A stop text that is no token of this model is skipped. */
-export function rowsOf(model: LanguageModel, version: VersionId, sampling: Sampling, stop: readonly string[], items: readonly Prompted[]): SampleRow[] {
+export function rowsOf(
+  model: LanguageModel,
+  version: VersionId,
+  sampling: Sampling,
+  stop: readonly string[],
+  items: readonly Prompted[],
+): SampleRow[] {
   const tokenizer = model.tokenizer(version);
-  const stopIds = [...new Set([...tokenizer.eosIds, ...stop.flatMap((text) => tokenizer.tokenId(text) ?? [])])];
+  const stopIds = [
+    ...new Set([...tokenizer.eosIds, ...stop.flatMap((text) => tokenizer.tokenId(text) ?? [])]),
+  ];
   return items.flatMap(({ prompt, keys }) => {
     const promptIds = tokenizer.encodePrompt(prompt);
     return keys.map((key) => ({ promptIds, key, sampling, stopIds }));
@@ -25,7 +33,11 @@ export function rowsOf(model: LanguageModel, version: VersionId, sampling: Sampl
 const NO_ROOM = { ids: [], logprob: 0, finish: 'no-room' } as const;
 
 /** Samples a batch. A prompt that fills the model's context is not cut: its completion is empty and says `no-room`. */
-export async function sampleBatch(model: LanguageModel, version: VersionId, rows: readonly SampleRow[]): Promise<Generation[]> {
+export async function sampleBatch(
+  model: LanguageModel,
+  version: VersionId,
+  rows: readonly SampleRow[],
+): Promise<Generation[]> {
   const room = model.contextLength(version);
   const fitting = rows.filter(({ promptIds }) => promptIds.length > 0 && promptIds.length < room);
   const outputs = await model.sample(version, fitting);
@@ -33,6 +45,13 @@ export async function sampleBatch(model: LanguageModel, version: VersionId, rows
   const tokenizer = model.tokenizer(version);
   return rows.map((row) => {
     const { ids, logprob, finish } = byRow.get(row) ?? NO_ROOM;
-    return { text: tokenizer.decode(ids), ids: [...ids], logprob, finish, key: [row.key[0], row.key[1]], version };
+    return {
+      text: tokenizer.decode(ids),
+      ids: [...ids],
+      logprob,
+      finish,
+      key: [row.key[0], row.key[1]],
+      version,
+    };
   });
 }

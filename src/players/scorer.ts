@@ -9,13 +9,26 @@ import type { Addressee, Answer, Job, World } from '../protocol/ports.js';
 import { rngOf } from '../rng.js';
 
 /** One score by one of the scoring players, named in shorthand. */
-export function scoreBy(world: World, player: string, prompt: string, response: string, key: RngKey): Verdict {
+export function scoreBy(
+  world: World,
+  player: string,
+  prompt: string,
+  response: string,
+  key: RngKey,
+): Verdict {
   if (player === 'random') return { status: 'score', score: rngOf(key).below(6) };
-  if (player.startsWith('constant:')) return { status: 'score', score: Number(player.slice('constant:'.length)) };
+  if (player.startsWith('constant:'))
+    return { status: 'score', score: Number(player.slice('constant:'.length)) };
   if (!world.truth)
-    throw new SoliloquyError('cast.invalid', `the world ${world.name} knows no true score, so no oracle can judge`, { fix: 'cast another judge' });
+    throw new SoliloquyError(
+      'cast.invalid',
+      `the world ${world.name} knows no true score, so no oracle can judge`,
+      { fix: 'cast another judge' },
+    );
   const truth = world.truth(prompt, response);
-  return truth ? { status: 'score', score: truth.score } : { status: 'unparseable', reason: 'the prompt has no truth' };
+  return truth
+    ? { status: 'score', score: truth.score }
+    : { status: 'unparseable', reason: 'the prompt has no truth' };
 }
 
 export function createScorer(world: World): Addressee {

@@ -33,8 +33,16 @@ export interface SharedModelOptions {
   readonly onStep: (to: VersionId, step: TrainStep, cause: number) => void;
 }
 
-type Request = { readonly seq: number; readonly from: Envelope['from']; readonly body: BodyOf<'model.request'> };
-type Training = { readonly seq: number; readonly from: Envelope['from']; readonly body: BodyOf<'model.train'> };
+type Request = {
+  readonly seq: number;
+  readonly from: Envelope['from'];
+  readonly body: BodyOf<'model.request'>;
+};
+type Training = {
+  readonly seq: number;
+  readonly from: Envelope['from'];
+  readonly body: BodyOf<'model.train'>;
+};
 
 const rowsIn = ({ body }: Request) => body.items.reduce((sum, item) => sum + item.keys.length, 0);
 
@@ -81,7 +89,11 @@ function nextBatch(requests: readonly Request[], limit: number): Request[] {
   return batch;
 }
 
-async function answerBatch({ load }: SharedModelOptions, model: LanguageModel, batch: readonly Request[]): Promise<readonly Answer[]> {
+async function answerBatch(
+  { load }: SharedModelOptions,
+  model: LanguageModel,
+  batch: readonly Request[],
+): Promise<readonly Answer[]> {
   const { version } = batch[0]!.body;
   try {
     await load(version);
@@ -104,13 +116,28 @@ function resultOf({ seq, from, body }: Request, outputs: readonly Generation[]):
   return { to: from, cause: seq, message: { type: 'model.result', body: { id: body.id, items } } };
 }
 
-async function answerTraining({ load, train, onStep }: SharedModelOptions, training: Training): Promise<readonly Answer[]> {
+async function answerTraining(
+  { load, train, onStep }: SharedModelOptions,
+  training: Training,
+): Promise<readonly Answer[]> {
   const { seq, from, body } = training;
   try {
     await load(body.from);
-    const { rows, tooLong, steps, curve, weightsHash, dataHash } = await train(body, (step) => onStep(body.to, step, seq));
+    const { rows, tooLong, steps, curve, weightsHash, dataHash } = await train(body, (step) =>
+      onStep(body.to, step, seq),
+    );
     const loss = curve.at(-1)?.loss ?? 0;
-    const done = { from: body.from, to: body.to, objective: body.objective, rows, tooLong, steps, loss, weightsHash, dataHash };
+    const done = {
+      from: body.from,
+      to: body.to,
+      objective: body.objective,
+      rows,
+      tooLong,
+      steps,
+      loss,
+      weightsHash,
+      dataHash,
+    };
     return [{ to: from, cause: seq, message: { type: 'model.trained', body: done } }];
   } catch (error) {
     return [failure(training, `train/${body.to}`, error)];

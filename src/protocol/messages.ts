@@ -251,7 +251,9 @@ export const messageSchema = z.discriminatedUnion('type', [
       generation,
       tokens: whole,
       truth: z.number().nullable(),
-      selfScores: z.array(verdict), logprob: z.number().nullable(), referenceLogprob: z.number().nullable(),
+      selfScores: z.array(verdict),
+      logprob: z.number().nullable(),
+      referenceLogprob: z.number().nullable(),
     }),
   ),
   message(
@@ -266,7 +268,10 @@ export const messageSchema = z.discriminatedUnion('type', [
     }),
   ),
   /** Answers of `against`, kept from its own evaluation, as `version`'s judge scores them. */
-  message('evaluation.compared', z.object({ version, against: version, id: z.string(), verdicts: z.array(verdict) })),
+  message(
+    'evaluation.compared',
+    z.object({ version, against: version, id: z.string(), verdicts: z.array(verdict) }),
+  ),
   message('evaluation.made', z.object({ version, metrics: z.array(metric) })),
   message('evaluation.failed', z.object({ version, reason: z.string() })),
   message('eft.request', z.object({ version })),

@@ -2,8 +2,8 @@
  * The narrow ports between thinking and doing. Production binds workers, files and worlds; tests settle by hand.
  */
 import type { VersionId } from './ids.js';
-import type { Address, Envelope, Outgoing } from './messages.js';
 import type { SampleOutput, SampleRow, TrainOutcome, TrainSpec, TrainStep } from './lm.js';
+import type { Address, Envelope, Outgoing } from './messages.js';
 import type { JudgeTemplate, PromptFormat, SeedData, TrueScore } from './records.js';
 
 /** Time is an input. */

@@ -15,14 +15,32 @@ function table(head: Row, rows: readonly Row[]): string {
     head: [...head],
     style: { head: [], border: [], compact: true },
     colAligns: head.map((_, i) => (i === 0 ? 'left' : 'right')),
-    chars: { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '', top: '─', 'top-mid': '─', 'top-left': ' ', 'top-right': ' ', bottom: '─', 'bottom-mid': '─', 'bottom-left': ' ', 'bottom-right': ' ', left: ' ', right: ' ', middle: ' ' },
+    chars: {
+      mid: '',
+      'left-mid': '',
+      'mid-mid': '',
+      'right-mid': '',
+      top: '─',
+      'top-mid': '─',
+      'top-left': ' ',
+      'top-right': ' ',
+      bottom: '─',
+      'bottom-mid': '─',
+      'bottom-left': ' ',
+      'bottom-right': ' ',
+      left: ' ',
+      right: ' ',
+      middle: ' ',
+    },
   });
   out.push(...rows.map((row) => [...row]));
   return out.toString();
 }
 
-const number = (value: number | null | undefined, digits: number): string => (value === null || value === undefined ? DASH : value.toFixed(digits));
-const percent = (value: number | null | undefined): string => (value === null || value === undefined ? DASH : (100 * value).toFixed(1));
+const number = (value: number | null | undefined, digits: number): string =>
+  value === null || value === undefined ? DASH : value.toFixed(digits);
+const percent = (value: number | null | undefined): string =>
+  value === null || value === undefined ? DASH : (100 * value).toFixed(1);
 
 /** `4.45 [4.36, 4.53]` */
 function withInterval(metric: Metric | undefined, show: (value: number) => string): string {
@@ -31,18 +49,21 @@ function withInterval(metric: Metric | undefined, show: (value: number) => strin
   return interval ? `${show(value)} [${show(interval.low)}, ${show(interval.high)}]` : show(value);
 }
 
-const metricOf = (tally: Tally, version: string, name: string): Metric | undefined => tally.metrics.get(version)?.get(name);
+const metricOf = (tally: Tally, version: string, name: string): Metric | undefined =>
+  tally.metrics.get(version)?.get(name);
 
 export function lineage(tally: Tally): string {
-  const rows = tally.versions.map(({ version, from, reference, datasets, rows, tooLong, judge, weightsHash }) => [
-    version,
-    from,
-    reference ?? DASH,
-    datasets.join(' + '),
-    tooLong > 0 ? `${rows} (${tooLong} too long)` : String(rows),
-    judge ?? DASH,
-    weightsHash.slice(0, 12),
-  ]);
+  const rows = tally.versions.map(
+    ({ version, from, reference, datasets, rows, tooLong, judge, weightsHash }) => [
+      version,
+      from,
+      reference ?? DASH,
+      datasets.join(' + '),
+      tooLong > 0 ? `${rows} (${tooLong} too long)` : String(rows),
+      judge ?? DASH,
+      weightsHash.slice(0, 12),
+    ],
+  );
   return `Lineage\n${table(['version', 'from', 'DPO reference', 'data', 'rows', 'judged by', 'weights'], rows)}`;
 }
 
@@ -57,7 +78,9 @@ function opponents(tally: Tally): { version: string; against: string }[] {
 
 const record = (tally: Tally, version: string, name: string): string => {
   const share = (part: string) => percent(metricOf(tally, version, `${name}.${part}`)?.value);
-  return metricOf(tally, version, `${name}.win`)?.value == null ? DASH : `${share('win')} / ${share('tie')} / ${share('loss')}`;
+  return metricOf(tally, version, `${name}.win`)?.value == null
+    ? DASH
+    : `${share('win')} / ${share('tie')} / ${share('loss')}`;
 };
 
 export function headToHead(tally: Tally): string {
@@ -111,7 +134,9 @@ const counts = (reasons: Readonly<Partial<Record<string, number>>>): string =>
 
 function iterationLines(tally: IterationTally): string[] {
   const { iteration, asks, prompts, pairs, judgements, unparseable, scores, scoreSum } = tally;
-  const withheld = Object.fromEntries(Object.entries(tally.withheld).filter(([reason]) => reason !== 'filtered'));
+  const withheld = Object.fromEntries(
+    Object.entries(tally.withheld).filter(([reason]) => reason !== 'filtered'),
+  );
   const mean = scores > 0 ? `, mean ${(scoreSum / scores).toFixed(2)}` : '';
   return [
     `iteration ${iteration}: ${asks} asks → ${prompts} new prompts → ${pairs} pairs`,
@@ -133,10 +158,16 @@ export function warnings(tally: Tally): string[] {
   const out: string[] = [];
   for (const { iteration, judgements, unparseable, pairs, prompts } of tally.iterations.values()) {
     if (judgements > 0 && unparseable / judgements > 0.5)
-      out.push(`iteration ${iteration}: ${unparseable} of ${judgements} judgements can't be read: this model can't judge in this format, so its scores mean little`);
-    if (prompts > 0 && pairs === 0) out.push(`iteration ${iteration}: no pair was made, so M${iteration + 1} has the weights of M${iteration}`);
+      out.push(
+        `iteration ${iteration}: ${unparseable} of ${judgements} judgements can't be read: this model can't judge in this format, so its scores mean little`,
+      );
+    if (prompts > 0 && pairs === 0)
+      out.push(
+        `iteration ${iteration}: no pair was made, so M${iteration + 1} has the weights of M${iteration}`,
+      );
   }
-  if (tally.eft?.kept === 0) out.push('the SFT baseline wrote no usable evaluation data: M1 was trained on demonstrations only');
+  if (tally.eft?.kept === 0)
+    out.push('the SFT baseline wrote no usable evaluation data: M1 was trained on demonstrations only');
   if (tally.crashes > 0) out.push(`${tally.crashes} worker crash(es); their tasks were done again`);
   return out;
 }

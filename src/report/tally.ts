@@ -42,7 +42,18 @@ export const emptyTally = (): Tally => ({
 function iterationOf(tally: Tally, iteration: number): IterationTally {
   const known = tally.iterations.get(iteration);
   if (known) return known;
-  const made: IterationTally = { iteration, asks: 0, prompts: 0, pairs: 0, judgements: 0, unparseable: 0, withheld: {}, filtered: {}, scoreSum: 0, scores: 0 };
+  const made: IterationTally = {
+    iteration,
+    asks: 0,
+    prompts: 0,
+    pairs: 0,
+    judgements: 0,
+    unparseable: 0,
+    withheld: {},
+    filtered: {},
+    scoreSum: 0,
+    scores: 0,
+  };
   tally.iterations.set(iteration, made);
   return made;
 }
@@ -83,7 +94,9 @@ export function tallyMessage(tally: Tally, { type, body }: Envelope): void {
 function tallyEpisode(tally: Tally, type: Envelope['type'], body: Envelope['body']): void {
   switch (type) {
     case 'prompts.request':
-      iterationOf(tally, (body as BodyOf<'prompts.request'>).iteration).asks = (body as BodyOf<'prompts.request'>).asks;
+      iterationOf(tally, (body as BodyOf<'prompts.request'>).iteration).asks = (
+        body as BodyOf<'prompts.request'>
+      ).asks;
       return;
     case 'prompt.made':
       iterationOf(tally, (body as BodyOf<'prompt.made'>).iteration).prompts++;

@@ -56,25 +56,37 @@ export const drawsOf = (seed: number, seats: readonly Seat[]): readonly Draw[] =
   [...byResponse(seats)].map(([response, group]) => ({
     response,
     text: group[0]!.text,
-    keys: group.map(({ member, sample, attempt }) => [...keys.judge(seed, response, member, sample, attempt)]),
+    keys: group.map(({ member, sample, attempt }) => [
+      ...keys.judge(seed, response, member, sample, attempt),
+    ]),
   }));
 
 /** The answers to `drawsOf(seats)`, each with its seat. */
 export function judgedOf(
   seats: readonly Seat[],
-  answers: readonly { readonly id: string; readonly made: readonly Pick<Judged, 'verdict' | 'generation'>[] }[],
+  answers: readonly {
+    readonly id: string;
+    readonly made: readonly Pick<Judged, 'verdict' | 'generation'>[];
+  }[],
 ): readonly Judged[] {
   const groups = byResponse(seats);
-  return answers.flatMap(({ id, made }) => made.map((one, i) => ({ ...groups.get(id as ResponseId)![i]!, ...one })));
+  return answers.flatMap(({ id, made }) =>
+    made.map((one, i) => ({ ...groups.get(id as ResponseId)![i]!, ...one })),
+  );
 }
 
 /** What stands, and the seats of what is drawn again: written, unreadable, and not drawn `redraws` times again yet. */
-export function withRedraws(judged: readonly Judged[], redraws: number): { final: readonly Judged[]; again: readonly Seat[] } {
+export function withRedraws(
+  judged: readonly Judged[],
+  redraws: number,
+): { final: readonly Judged[]; again: readonly Seat[] } {
   const isAgain = ({ verdict, generation, attempt }: Judged) =>
     verdict.status === 'unparseable' && generation !== null && attempt < redraws;
   return {
     final: judged.filter((one) => !isAgain(one)),
-    again: judged.filter(isAgain).map(({ verdict: _, generation: __, ...seat }) => ({ ...seat, attempt: seat.attempt + 1 })),
+    again: judged
+      .filter(isAgain)
+      .map(({ verdict: _, generation: __, ...seat }) => ({ ...seat, attempt: seat.attempt + 1 })),
   };
 }
 

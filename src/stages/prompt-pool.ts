@@ -20,7 +20,10 @@ const indexes = new WeakMap<PromptPool, KnownPrompts>();
 export function knownIn(pool: PromptPool): KnownPrompts {
   const known = indexes.get(pool);
   if (known) return known;
-  const built = { pool: createPromptIndex([...pool.seed, ...pool.made]), heldOut: createPromptIndex(pool.heldOut) };
+  const built = {
+    pool: createPromptIndex([...pool.seed, ...pool.made]),
+    heldOut: createPromptIndex(pool.heldOut),
+  };
   indexes.set(pool, built);
   return built;
 }

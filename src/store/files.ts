@@ -17,6 +17,11 @@ export function writeAtomic(file: string, content: string | Uint8Array): void {
     renameSync(draft, file);
   } catch (error) {
     rmSync(draft, { force: true });
-    throw new SoliloquyError('log.write', `can't write ${file}: ${reasonOf(error)}; what was there is kept`, { file, fix: 'free disk space or choose another --out folder' }, { cause: error });
+    throw new SoliloquyError(
+      'log.write',
+      `can't write ${file}: ${reasonOf(error)}; what was there is kept`,
+      { file, fix: 'free disk space or choose another --out folder' },
+      { cause: error },
+    );
   }
 }

@@ -39,7 +39,8 @@ export function runFolder(path: string): RunFolder {
     models: join(path, 'models'),
     model: (version) => join(path, 'models', version),
     data: (name) => join(path, 'data', `${name}.jsonl`),
-    writeManifest: (manifest) => writeAtomic(join(path, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`),
+    writeManifest: (manifest) =>
+      writeAtomic(join(path, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`),
   };
 }
 
@@ -47,12 +48,20 @@ export function runFolder(path: string): RunFolder {
 export function createRunFolder(path: string): RunFolder {
   try {
     if (existsSync(path) && readdirSync(path).length > 0)
-      throw new SoliloquyError('run.exists', `${path} holds something already`, { path, fix: 'name another folder with --out, or remove this one' });
+      throw new SoliloquyError('run.exists', `${path} holds something already`, {
+        path,
+        fix: 'name another folder with --out, or remove this one',
+      });
     mkdirSync(join(path, 'models'), { recursive: true });
     mkdirSync(join(path, 'data'), { recursive: true });
   } catch (error) {
     if (error instanceof SoliloquyError) throw error;
-    throw new SoliloquyError('log.write', `can't make the run folder ${path}: ${reasonOf(error)}`, { path, fix: 'name a folder that can be written with --out' }, { cause: error });
+    throw new SoliloquyError(
+      'log.write',
+      `can't make the run folder ${path}: ${reasonOf(error)}`,
+      { path, fix: 'name a folder that can be written with --out' },
+      { cause: error },
+    );
   }
   return runFolder(path);
 }
@@ -60,11 +69,20 @@ export function createRunFolder(path: string): RunFolder {
 /** Reads the manifest of an existing run. */
 export function readManifest(path: string): Manifest {
   const file = join(path, 'manifest.json');
-  if (!existsSync(file)) throw new SoliloquyError('run.missing', `${path} is no run folder: it has no manifest.json`, { path, fix: 'name the folder of a run, such as runs/paper-1' });
+  if (!existsSync(file))
+    throw new SoliloquyError('run.missing', `${path} is no run folder: it has no manifest.json`, {
+      path,
+      fix: 'name the folder of a run, such as runs/paper-1',
+    });
   try {
     return manifestSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
   } catch (error) {
-    throw new SoliloquyError('data.invalid', `${file} is not a manifest: ${reasonOf(error)}`, { file, fix: 'restore it from a copy' }, { cause: error });
+    throw new SoliloquyError(
+      'data.invalid',
+      `${file} is not a manifest: ${reasonOf(error)}`,
+      { file, fix: 'restore it from a copy' },
+      { cause: error },
+    );
   }
 }
 

@@ -14,12 +14,27 @@ import { testFolder } from '../support/folder.js';
 const asks = (...ids: string[]): Outgoing[] => ids.map((id) => ({ to: 'model', message: request(id) }));
 const request = (id: string): Message => ({
   type: 'model.request',
-  body: { id, version: versionOf(1), sampling: { temperature: 1, topP: 1, maxNewTokens: 1 }, stop: [], items: [{ id, prompt: 'p', keys: [[0, 0]] }] },
+  body: {
+    id,
+    version: versionOf(1),
+    sampling: { temperature: 1, topP: 1, maxNewTokens: 1 },
+    stop: [],
+    items: [{ id, prompt: 'p', keys: [[0, 0]] }],
+  },
 });
-const result = (id: string): Outgoing => ({ to: 'judge', message: { type: 'model.result', body: { id, items: [] } } });
+const result = (id: string): Outgoing => ({
+  to: 'judge',
+  message: { type: 'model.result', body: { id, items: [] } },
+});
 const finished: Outgoing = { to: 'user', message: { type: 'run.finished', body: { versions: [] } } };
-const crashed = (task: string): Outgoing => ({ to: 'record', message: { type: 'worker.crashed', body: { task, attempt: 0, reason: 'killed' } } });
-const started: Outgoing = { to: 'judge', message: { type: 'run.start', body: { configHash: '', baseHash: '' } } };
+const crashed = (task: string): Outgoing => ({
+  to: 'record',
+  message: { type: 'worker.crashed', body: { task, attempt: 0, reason: 'killed' } },
+});
+const started: Outgoing = {
+  to: 'judge',
+  message: { type: 'run.start', body: { configHash: '', baseHash: '' } },
+};
 
 /** A role that asks for some things, and ends the run when it has all of them. */
 function asker(ids: readonly string[]): Role {
@@ -95,7 +110,12 @@ describe('the sequencer', () => {
     const { sequencer } = sequencerOf(asker(['a', 'b']), model, file);
     const run = sequencer.run();
     await settled();
-    for (const lines of onDisk) expect(lines.map((line) => JSON.parse(line).type)).toEqual(['run.start', 'model.request', 'model.request']);
+    for (const lines of onDisk)
+      expect(lines.map((line) => JSON.parse(line).type)).toEqual([
+        'run.start',
+        'model.request',
+        'model.request',
+      ]);
     for (const job of model.jobs) job.finish([result((job.envelope.body as { id: string }).id)]);
     await run;
     expect(linesIn(file)).toHaveLength(6);
@@ -117,7 +137,10 @@ describe('the sequencer', () => {
 
   it('starts new jobs after an interjection, without waiting for the old ones', async () => {
     const model = fakeAddressee('model');
-    const role: Role = { receive: (message) => (message.type === 'run.pause' ? asks('late') : message.type === 'run.start' ? asks('a') : []) };
+    const role: Role = {
+      receive: (message) =>
+        message.type === 'run.pause' ? asks('late') : message.type === 'run.start' ? asks('a') : [],
+    };
     const { sequencer } = sequencerOf(role, model);
     const run = sequencer.run();
     await settled();
@@ -150,9 +173,22 @@ describe('the sequencer', () => {
   });
 
   it('a refused message fails the run, and is on the log', async () => {
-    const role: Role = { receive: () => [{ to: 'record', message: { type: 'message.refused', body: { by: 'judge', state: 'working.idle', type: 'run.start' } } }] };
+    const role: Role = {
+      receive: () => [
+        {
+          to: 'record',
+          message: {
+            type: 'message.refused',
+            body: { by: 'judge', state: 'working.idle', type: 'run.start' },
+          },
+        },
+      ],
+    };
     const { sequencer, said } = sequencerOf(role, fakeAddressee('model'));
-    await expect(sequencer.run()).rejects.toMatchObject({ code: 'protocol.violation', fields: { by: 'judge', state: 'working.idle', type: 'run.start', seq: 1 } });
+    await expect(sequencer.run()).rejects.toMatchObject({
+      code: 'protocol.violation',
+      fields: { by: 'judge', state: 'working.idle', type: 'run.start', seq: 1 },
+    });
     expect(said()).toEqual(['run.start', 'message.refused']);
   });
 
@@ -162,7 +198,9 @@ describe('the sequencer', () => {
         throw new SoliloquyError('model.failed', 'broken');
       },
     };
-    await expect(sequencerOf(role, fakeAddressee('model')).sequencer.run()).rejects.toMatchObject({ code: 'model.failed' });
+    await expect(sequencerOf(role, fakeAddressee('model')).sequencer.run()).rejects.toMatchObject({
+      code: 'model.failed',
+    });
   });
 
   it('a job that fails fails the run when its turn comes, not before', async () => {
@@ -193,7 +231,8 @@ describe('the sequencer', () => {
           return {
             receive(message) {
               if (message.type === 'run.start') return asks(...ids);
-              if (message.type === 'model.result' && message.body.id.length === 1) return asks(`${message.body.id}2`);
+              if (message.type === 'model.result' && message.body.id.length === 1)
+                return asks(`${message.body.id}2`);
               return ++got === ids.length ? [finished] : [];
             },
           };
@@ -201,7 +240,8 @@ describe('the sequencer', () => {
         const { sequencer, said } = sequencerOf(role, model);
         const run = sequencer.run();
         await settled();
-        const finish = (at: number) => model.jobs[at]!.finish([result((model.jobs[at]!.envelope.body as { id: string }).id)]);
+        const finish = (at: number) =>
+          model.jobs[at]!.finish([result((model.jobs[at]!.envelope.body as { id: string }).id)]);
         for (const at of order) {
           finish(at);
           await settled();

@@ -58,22 +58,51 @@ function playerOf(change: Partial<SharedModelOptions> = {}) {
 }
 
 let seq = 0;
-function ask(player: Addressee, id: string, rows: number, version = versionOf(1), from: Address = 'judge'): number {
+function ask(
+  player: Addressee,
+  id: string,
+  rows: number,
+  version = versionOf(1),
+  from: Address = 'judge',
+): number {
   const keys = Array.from({ length: rows }, (_, i): [number, number] => [id.charCodeAt(0), i]);
-  const body: BodyOf<'model.request'> = { id, version, sampling, stop: ['x', 'not a token'], items: [{ id: `${id}-item`, prompt: 'p', keys }] };
-  const envelope: Envelope = { v: 1, seq: seq++, at: 0, from, to: 'model', cause: 0, type: 'model.request', body };
+  const body: BodyOf<'model.request'> = {
+    id,
+    version,
+    sampling,
+    stop: ['x', 'not a token'],
+    items: [{ id: `${id}-item`, prompt: 'p', keys }],
+  };
+  const envelope: Envelope = {
+    v: 1,
+    seq: seq++,
+    at: 0,
+    from,
+    to: 'model',
+    cause: 0,
+    type: 'model.request',
+    body,
+  };
   player.accept(envelope);
   return envelope.seq;
 }
 /** Until every promise that can go on has gone on. */
 const tick = () => new Promise<void>((resolve) => setImmediate(resolve));
-const answersOf = async (job: Job) => (await job.answers).map(({ to, cause, message }) => ({ to, cause, ...message }));
-const firsts = (rows: readonly { readonly key: RngKey }[]) => rows.map(({ key }) => String.fromCharCode(key[0])).join('');
+const answersOf = async (job: Job) =>
+  (await job.answers).map(({ to, cause, message }) => ({ to, cause, ...message }));
+const firsts = (rows: readonly { readonly key: RngKey }[]) =>
+  rows.map(({ key }) => String.fromCharCode(key[0])).join('');
 
 describe('the shared model', () => {
   it('puts whole requests in a batch, oldest first, up to the limit', async () => {
     const { player, calls } = playerOf();
-    for (const [id, rows] of [['a', 2], ['b', 2], ['c', 3], ['d', 1]] as const) ask(player, id, rows);
+    for (const [id, rows] of [
+      ['a', 2],
+      ['b', 2],
+      ['c', 3],
+      ['d', 1],
+    ] as const)
+      ask(player, id, rows);
     player.startJobs();
     await tick();
     expect(calls.map(({ rows }) => firsts(rows))).toEqual(['aabb', 'cccd']);
@@ -97,8 +126,22 @@ describe('the shared model', () => {
     expect(calls).toHaveLength(1);
     calls[0]!.finish();
     const answers = await answersOf(job!);
-    expect(answers.map(({ to, cause, type }) => [to, cause, type])).toEqual([['responder', one, 'model.result'], ['judge', two, 'model.result']]);
-    expect(answers[0]!.body).toMatchObject({ id: 'a', items: [{ id: 'a-item', outputs: [{ text: 'a', key: [97, 0], version: 'M1' }, { text: 'a', key: [97, 1] }] }] });
+    expect(answers.map(({ to, cause, type }) => [to, cause, type])).toEqual([
+      ['responder', one, 'model.result'],
+      ['judge', two, 'model.result'],
+    ]);
+    expect(answers[0]!.body).toMatchObject({
+      id: 'a',
+      items: [
+        {
+          id: 'a-item',
+          outputs: [
+            { text: 'a', key: [97, 0], version: 'M1' },
+            { text: 'a', key: [97, 1] },
+          ],
+        },
+      ],
+    });
   });
 
   it('keeps versions apart; the oldest request goes first', async () => {
@@ -133,15 +176,19 @@ describe('the shared model', () => {
     await tick();
     calls[0]!.fail(new Error('worker died'));
     calls[1]!.finish();
-    expect((await answersOf(first!)).map(({ type, body }) => [type, body])).toEqual(['a', 'b'].map((id) => ['request.failed', { id, reason: 'worker died' }]));
+    expect((await answersOf(first!)).map(({ type, body }) => [type, body])).toEqual(
+      ['a', 'b'].map((id) => ['request.failed', { id, reason: 'worker died' }]),
+    );
     expect((await answersOf(second!)).map(({ type }) => type)).toEqual(['model.result']);
   });
 
-  it('a version that can\'t be loaded is a failed request', async () => {
+  it("a version that can't be loaded is a failed request", async () => {
     const { player } = playerOf({ load: () => Promise.reject(new Error('no such folder')) });
     ask(player, 'a', 1, versionId('checkpoint:none'));
     const [job] = player.startJobs();
-    expect(await answersOf(job!)).toMatchObject([{ type: 'request.failed', body: { id: 'a', reason: 'no such folder' } }]);
+    expect(await answersOf(job!)).toMatchObject([
+      { type: 'request.failed', body: { id: 'a', reason: 'no such folder' } },
+    ]);
   });
 
   it('gives the model stop tokens: its own end and the texts that are tokens', async () => {
@@ -153,22 +200,49 @@ describe('the shared model', () => {
   });
 
   it('a training that fails is a failed request; its steps are told with the seq that caused them', async () => {
-    const body: BodyOf<'model.train'> = { stage: 'sft', from: versionOf(0), to: versionOf(1), objective: 'sft', datasets: ['ift'], key: [0, 0] };
-    const envelope: Envelope = { v: 1, seq: 70, at: 0, from: 'trainer', to: 'model', cause: 0, type: 'model.train', body };
+    const body: BodyOf<'model.train'> = {
+      stage: 'sft',
+      from: versionOf(0),
+      to: versionOf(1),
+      objective: 'sft',
+      datasets: ['ift'],
+      key: [0, 0],
+    };
+    const envelope: Envelope = {
+      v: 1,
+      seq: 70,
+      at: 0,
+      from: 'trainer',
+      to: 'model',
+      cause: 0,
+      type: 'model.train',
+      body,
+    };
     const failing = playerOf();
     failing.player.accept(envelope);
-    expect(await answersOf(failing.player.startJobs()[0]!)).toMatchObject([{ to: 'trainer', cause: 70, type: 'request.failed', body: { id: 'train/M1', reason: 'no memory' } }]);
+    expect(await answersOf(failing.player.startJobs()[0]!)).toMatchObject([
+      { to: 'trainer', cause: 70, type: 'request.failed', body: { id: 'train/M1', reason: 'no memory' } },
+    ]);
     const told: unknown[] = [];
     const step = { step: 1, steps: 1, learningRate: 0.1, loss: 2, gradNorm: 1 };
     const trains = playerOf({
       train: (_, onStep) => {
         onStep(step);
-        return Promise.resolve({ rows: 3, tooLong: 1, dataHash: 'd', steps: 1, curve: [step], weightsHash: 'w' });
+        return Promise.resolve({
+          rows: 3,
+          tooLong: 1,
+          dataHash: 'd',
+          steps: 1,
+          curve: [step],
+          weightsHash: 'w',
+        });
       },
       onStep: (to, _, cause) => told.push([to, cause]),
     });
     trains.player.accept(envelope);
-    expect(await answersOf(trains.player.startJobs()[0]!)).toMatchObject([{ type: 'model.trained', body: { to: 'M1', rows: 3, tooLong: 1, loss: 2, weightsHash: 'w' } }]);
+    expect(await answersOf(trains.player.startJobs()[0]!)).toMatchObject([
+      { type: 'model.trained', body: { to: 'M1', rows: 3, tooLong: 1, loss: 2, weightsHash: 'w' } },
+    ]);
     expect(told).toEqual([['M1', 70]]);
   });
 });

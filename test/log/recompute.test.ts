@@ -24,7 +24,11 @@ const script = join(import.meta.dirname, '../fixtures/recompute.py');
 function recompute(log: string, ...more: string[]) {
   const { status, stdout, stderr } = spawnSync('python3', [script, log, ...more], { encoding: 'utf8' });
   expect(stderr).toBe('');
-  return { status, said: stdout.trim(), counts: status === 0 ? (JSON.parse(stdout) as Record<string, number>) : null };
+  return {
+    status,
+    said: stdout.trim(),
+    counts: status === 0 ? (JSON.parse(stdout) as Record<string, number>) : null,
+  };
 }
 
 let files = 0;
@@ -42,59 +46,125 @@ function write(envelopes: readonly Envelope[]): string {
 
 describe.runIf(PYTHON)('a real run, recomputed in Python', () => {
   const model = join(folder.path, 'm0');
-  const sizes = { iterations: 1, invent: { asks: 8 }, world: { demonstrations: 16, evaluations: 16, heldOut: 4, probes: 2 } };
+  const sizes = {
+    iterations: 1,
+    invent: { asks: 8 },
+    world: { demonstrations: 16, evaluations: 16, heldOut: 4, probes: 2 },
+  };
   beforeAll(() => writeTinyModel(model).then(() => undefined));
 
-  it.each(['live', 'random', 'ensemble:[live,oracle]'])('judged by %s: the same scores, pairs and reasons', async (judge) => {
-    const out = join(folder.path, judge.replace(/\W/g, '-'));
-    const { envelopes } = await finishedRun(tinyConfig(model, sizes, { cast: { judge } }), out);
-    const { said, counts } = recompute(join(out, 'messages.jsonl'));
-    expect(counts, said).toMatchObject({
-      lines: envelopes.length,
-      judgements: ofKind(envelopes, 'judgement.made').length,
-      pairs: ofKind(envelopes, 'pair.made').length,
-      withheld: ofKind(envelopes, 'pair.withheld').length,
-      open: 0,
-    });
-    expect(counts!['pairs']! + counts!['withheld']!).toBe(8);
-    if (judge === 'random') expect(counts!['pairs']).toBeGreaterThan(0);
-  });
+  it.each(['live', 'random', 'ensemble:[live,oracle]'])(
+    'judged by %s: the same scores, pairs and reasons',
+    async (judge) => {
+      const out = join(folder.path, judge.replace(/\W/g, '-'));
+      const { envelopes } = await finishedRun(tinyConfig(model, sizes, { cast: { judge } }), out);
+      const { said, counts } = recompute(join(out, 'messages.jsonl'));
+      expect(counts, said).toMatchObject({
+        lines: envelopes.length,
+        judgements: ofKind(envelopes, 'judgement.made').length,
+        pairs: ofKind(envelopes, 'pair.made').length,
+        withheld: ofKind(envelopes, 'pair.withheld').length,
+        open: 0,
+      });
+      expect(counts!.pairs! + counts!.withheld!).toBe(8);
+      if (judge === 'random') expect(counts!.pairs).toBeGreaterThan(0);
+    },
+  );
 });
 
 describe.runIf(PYTHON)('written judgements, recomputed in Python', () => {
-  const log = runLoop({ seed: 4, asks: 20, iterations: 1, babble: 0.3, candidates: 4, samples: 3, judge: 'ensemble:[live,random]' });
+  const log = runLoop({
+    seed: 4,
+    asks: 20,
+    iterations: 1,
+    babble: 0.3,
+    candidates: 4,
+    samples: 3,
+    judge: 'ensemble:[live,random]',
+  });
   const { marker, min, max } = template.verdict;
   const paper = join(folder.path, 'template.json');
   writeFileSync(paper, JSON.stringify({ marker, words: null, min, max }));
 
-  it('the same, with the paper\'s template: numbers read from text, unreadable ones left out', () => {
+  it("the same, with the paper's template: numbers read from text, unreadable ones left out", () => {
     const { said, counts } = recompute(write(log), paper);
-    expect(counts, said).toMatchObject({ pairs: ofKind(log, 'pair.made').length, withheld: ofKind(log, 'pair.withheld').length, open: 0 });
-    for (const kind of ['read', 'unparseable', 'byScorers', 'pairs', 'withheld']) expect(counts![kind], kind).toBeGreaterThan(0);
+    expect(counts, said).toMatchObject({
+      pairs: ofKind(log, 'pair.made').length,
+      withheld: ofKind(log, 'pair.withheld').length,
+      open: 0,
+    });
+    for (const kind of ['read', 'unparseable', 'byScorers', 'pairs', 'withheld'])
+      expect(counts![kind], kind).toBeGreaterThan(0);
   });
 
-  it('reads the microworld\'s verdicts as we do: last match, words, nothing from elsewhere', () => {
-    const texts = ['relevant yes score : four', 'score : one . score : five', 'no score', 'score : six', 'SCORE : Two', 'score :', 'underscore : three', 'score : four score :', 'score : fourth'];
-    const judged = log.find(({ type, body }) => type === 'judgement.made' && 'generation' in body && body.generation !== null)!;
+  it("reads the microworld's verdicts as we do: last match, words, nothing from elsewhere", () => {
+    const texts = [
+      'relevant yes score : four',
+      'score : one . score : five',
+      'no score',
+      'score : six',
+      'SCORE : Two',
+      'score :',
+      'underscore : three',
+      'score : four score :',
+      'score : fourth',
+    ];
+    const judged = log.find(
+      ({ type, body }) => type === 'judgement.made' && 'generation' in body && body.generation !== null,
+    )!;
     const envelopes = texts.map((text, i): Envelope => {
       const verdict: Verdict = parseVerdict(text, ADDITIVE);
-      const body = { ...judged.body, response: `1-000${i}/0`, verdict, generation: { ...(judged.body as { generation: object }).generation, text } };
+      const body = {
+        ...judged.body,
+        response: `1-000${i}/0`,
+        verdict,
+        generation: { ...(judged.body as { generation: object }).generation, text },
+      };
       return { ...judged, body: body as Envelope['body'] };
     });
     const { said, counts } = recompute(write(envelopes));
     expect(counts, said).toMatchObject({ read: 3, unparseable: 6 });
   });
 
-  const changed = (type: Envelope['type'], change: (body: Record<string, never>) => object) => {
-    const at = log.findIndex((one) => one.type === type && (type !== 'judgement.made' || (one.body as { generation: unknown }).generation !== null));
-    return write(log.map((one, i) => (i === at ? ({ ...one, body: { ...one.body, ...change(one.body as never) } } as unknown as Envelope) : one)));
+  const changed = (type: Envelope['type'], change: (body: Record<string, unknown>) => object) => {
+    const at = log.findIndex(
+      (one) =>
+        one.type === type &&
+        (type !== 'judgement.made' || (one.body as { generation: unknown }).generation !== null),
+    );
+    return write(
+      log.map((one, i) =>
+        i === at
+          ? ({ ...one, body: { ...one.body, ...change(one.body as never) } } as unknown as Envelope)
+          : one,
+      ),
+    );
   };
 
   it.each([
-    ['a score that the text doesn\'t say', () => changed('judgement.made', () => ({ verdict: { status: 'score', score: 4.25 } })), 'the judgement reads'],
-    ['chosen and rejected exchanged', () => changed('pair.made', ({ chosen, rejected }) => ({ chosen: rejected, rejected: chosen })), 'chosen should be'],
-    ['a mean that is none', () => changed('pair.made', ({ chosen }) => ({ chosen: { ...(chosen as object), score: 4.99 } })), 'the score of chosen'],
-    ['judgements of another answer', () => changed('pair.made', ({ chosen, rejected }) => ({ chosen: { ...(chosen as object), judgements: (rejected as { judgements: number[] }).judgements } })), 'should name'],
+    [
+      "a score that the text doesn't say",
+      () => changed('judgement.made', () => ({ verdict: { status: 'score', score: 4.25 } })),
+      'the judgement reads',
+    ],
+    [
+      'chosen and rejected exchanged',
+      () => changed('pair.made', ({ chosen, rejected }) => ({ chosen: rejected, rejected: chosen })),
+      'chosen should be',
+    ],
+    [
+      'a mean that is none',
+      () => changed('pair.made', ({ chosen }) => ({ chosen: { ...(chosen as object), score: 4.99 } })),
+      'the score of chosen',
+    ],
+    [
+      'judgements of another answer',
+      () =>
+        changed('pair.made', ({ chosen, rejected }) => ({
+          chosen: { ...(chosen as object), judgements: (rejected as { judgements: number[] }).judgements },
+        })),
+      'should name',
+    ],
     ['another reason', () => changed('pair.withheld', () => ({ reason: 'x' })), 'should be withheld'],
   ])('finds %s', (_, make, what) => {
     const { status, said } = recompute(make(), paper);
@@ -104,6 +174,9 @@ describe.runIf(PYTHON)('written judgements, recomputed in Python', () => {
   it('finds a broken chain', () => {
     const file = write(log);
     writeFileSync(file, readFileSync(file, 'utf8').replace('"seq":7,', '"seq":7 ,'));
-    expect(recompute(file, paper)).toMatchObject({ status: 1, said: expect.stringContaining('seq 7: the chain is broken') });
+    expect(recompute(file, paper)).toMatchObject({
+      status: 1,
+      said: expect.stringContaining('seq 7: the chain is broken'),
+    });
   });
 });

@@ -1,14 +1,22 @@
 import { describe, expect, it } from 'vitest';
 import { machineRole, stateText } from '../../actors/role.js';
-import { coordinatorMachine, type CoordinatorInput } from '../../machines/coordinator.js';
+import { type CoordinatorInput, coordinatorMachine } from '../../machines/coordinator.js';
 import { versionOf } from '../../src/protocol/ids.js';
 import type { BodyOf, Outgoing, Received } from '../../src/protocol/messages.js';
 import { bodies, received, types } from '../support/messages.js';
 
 const coordinatorOf = (change: Partial<CoordinatorInput> = {}) =>
-  machineRole(coordinatorMachine, { iterations: 2, asks: 5, credit: 4, apprentice: false, judge: 'live', ...change });
+  machineRole(coordinatorMachine, {
+    iterations: 2,
+    asks: 5,
+    credit: 4,
+    apprentice: false,
+    judge: 'live',
+    ...change,
+  });
 const start = () => received('run.start', { configHash: '', baseHash: '' });
-const seedReady = () => received('seed.ready', { counts: { ift: 1, eft: 1, ranked: 0, heldOut: 1, probes: 0 }, notes: [] });
+const seedReady = () =>
+  received('seed.ready', { counts: { ift: 1, eft: 1, ranked: 0, heldOut: 1, probes: 0 }, notes: [] });
 const measured = (version = versionOf(0)) => received('evaluation.made', { version, metrics: [] });
 
 /** What the others would answer. */
@@ -21,10 +29,27 @@ function reply({ message }: Outgoing): Received | null {
     case 'eft.request':
       return received('eft.made', { kept: 1, leftOut: {} });
     case 'prompts.request':
-      return received('prompts.made', { iteration: message.body.iteration, episodes: message.body.asks, filtered: 0, failed: 0 });
+      return received('prompts.made', {
+        iteration: message.body.iteration,
+        episodes: message.body.asks,
+        filtered: 0,
+        failed: 0,
+      });
     case 'training.request': {
       const { to: version, from, stage, iteration } = message.body;
-      return received('version.made', { version, from, reference: null, stage, iteration, weightsHash: '', datasets: [], dataHash: '', rows: 1, tooLong: 0, judge: null });
+      return received('version.made', {
+        version,
+        from,
+        reference: null,
+        stage,
+        iteration,
+        weightsHash: '',
+        datasets: [],
+        dataHash: '',
+        rows: 1,
+        tooLong: 0,
+        judge: null,
+      });
     }
     default:
       return null;
@@ -45,17 +70,29 @@ function walk(coordinator = coordinatorOf()): { said: Outgoing[]; states: string
 
 describe('the coordinator', () => {
   it('C1 makes SFT and M1 from M0, then each version from the one before', () => {
-    const steps = bodies(walk().said, 'training.request').map(({ stage, from, to, episodes }) => `${stage} ${from}>${to} ${episodes}`);
+    const steps = bodies(walk().said, 'training.request').map(
+      ({ stage, from, to, episodes }) => `${stage} ${from}>${to} ${episodes}`,
+    );
     expect(steps).toEqual(['sft-baseline M0>SFT 0', 'sft M0>M1 0', 'iteration M1>M2 5', 'iteration M2>M3 5']);
   });
 
-  it('C1 invites with the iteration\'s own version and credit', () => {
-    expect(bodies(walk().said, 'prompts.request')).toEqual([1, 2].map((t) => ({ iteration: t, version: `M${t}`, asks: 5, credit: 4 })));
+  it("C1 invites with the iteration's own version and credit", () => {
+    expect(bodies(walk().said, 'prompts.request')).toEqual(
+      [1, 2].map((t) => ({ iteration: t, version: `M${t}`, asks: 5, credit: 4 })),
+    );
   });
 
   it('C2 measures every version, against the one before and the baseline', () => {
-    const steps = bodies(walk().said, 'evaluation.request').map(({ version, against, reference }) => `${version} against ${against} from ${reference}`);
-    expect(steps).toEqual(['M0 against  from null', 'SFT against M0 from M0', 'M1 against SFT from M0', 'M2 against M1,SFT from M1', 'M3 against M2,SFT from M2']);
+    const steps = bodies(walk().said, 'evaluation.request').map(
+      ({ version, against, reference }) => `${version} against ${against} from ${reference}`,
+    );
+    expect(steps).toEqual([
+      'M0 against  from null',
+      'SFT against M0 from M0',
+      'M1 against SFT from M0',
+      'M2 against M1,SFT from M1',
+      'M3 against M2,SFT from M2',
+    ]);
   });
 
   it('C3 ends with all versions', () => {
@@ -68,23 +105,34 @@ describe('the coordinator', () => {
   it('C3 a failed measurement or training ends the run with its reason, once, a pause or not', () => {
     const unmeasured = coordinatorOf();
     for (const message of [start(), seedReady()]) unmeasured.receive(message);
-    const ended = unmeasured.receive(received('evaluation.failed', { version: versionOf(0), reason: 'no memory' }));
+    const ended = unmeasured.receive(
+      received('evaluation.failed', { version: versionOf(0), reason: 'no memory' }),
+    );
     expect(bodies(ended, 'run.failed')).toEqual([{ reason: 'no memory', at: 'M0' }]);
-    const after = [...unmeasured.receive(received('run.pause', {})), ...unmeasured.receive(received('run.resume', {}))];
+    const after = [
+      ...unmeasured.receive(received('run.pause', {})),
+      ...unmeasured.receive(received('run.resume', {})),
+    ];
     expect(bodies(after, 'run.failed')).toEqual([]);
     const untrained = coordinatorOf();
     for (const message of [start(), seedReady(), measured()]) untrained.receive(message);
     const failed: BodyOf<'training.failed'> = { to: versionOf(1), reason: 'disk full' };
     expect(types(untrained.receive(received('training.failed', failed)))).toEqual(['run.failed > user']);
-    expect(types(untrained.receive(received('training.failed', failed)))).toEqual(['message.refused > record']);
+    expect(types(untrained.receive(received('training.failed', failed)))).toEqual([
+      'message.refused > record',
+    ]);
   });
 
   it('C4 passes pause and resume to the four roles, once each', () => {
     const coordinator = coordinatorOf();
     const roles = ['generator', 'responder', 'judge', 'trainer'];
-    expect(types(coordinator.receive(received('run.pause', {})))).toEqual(roles.map((role) => `run.pause > ${role}`));
+    expect(types(coordinator.receive(received('run.pause', {})))).toEqual(
+      roles.map((role) => `run.pause > ${role}`),
+    );
     expect(coordinator.receive(received('run.pause', {}))).toEqual([]);
-    expect(types(coordinator.receive(received('run.resume', {})))).toEqual(roles.map((role) => `run.resume > ${role}`));
+    expect(types(coordinator.receive(received('run.resume', {})))).toEqual(
+      roles.map((role) => `run.resume > ${role}`),
+    );
     expect(coordinator.receive(received('run.resume', {}))).toEqual([]);
   });
 
@@ -93,7 +141,9 @@ describe('the coordinator', () => {
     coordinator.receive(start());
     coordinator.receive(received('run.pause', {}));
     expect(coordinator.receive(seedReady())).toEqual([]);
-    expect(types(coordinator.receive(received('run.resume', {}))).at(-1)).toBe('evaluation.request > evaluator');
+    expect(types(coordinator.receive(received('run.resume', {}))).at(-1)).toBe(
+      'evaluation.request > evaluator',
+    );
     expect(stateText(coordinator.snapshot.value)).toBe('working.measuringBase');
   });
 
@@ -103,20 +153,25 @@ describe('the coordinator', () => {
     expect(before).toHaveLength(1);
     const paused = coordinatorOf();
     const said = [...paused.receive(start())];
-    for (let at = 0; stateText(paused.snapshot.value) !== 'working.iteration.training'; at++) said.push(...paused.receive(reply(said[at]!)!));
+    for (let at = 0; stateText(paused.snapshot.value) !== 'working.iteration.training'; at++)
+      said.push(...paused.receive(reply(said[at]!)!));
     paused.receive(received('run.pause', {}));
     paused.receive(received('run.resume', {}));
     expect(stateText(paused.snapshot.value)).toBe('working.iteration.training');
   });
 
   it('C5 no iterations: ends with M1', () => {
-    expect(bodies(walk(coordinatorOf({ iterations: 0 })).said, 'run.finished')).toEqual([{ versions: ['M0', 'SFT', 'M1'] }]);
+    expect(bodies(walk(coordinatorOf({ iterations: 0 })).said, 'run.finished')).toEqual([
+      { versions: ['M0', 'SFT', 'M1'] },
+    ]);
   });
 
   it('C5 asks the baseline for EFT only where the world has none', () => {
     expect(types(walk().said)).not.toContain('eft.request > evaluator');
     const { said } = walk(coordinatorOf({ apprentice: true }));
     expect(bodies(said, 'eft.request')).toEqual([{ version: 'SFT' }]);
-    expect(types(said).indexOf('eft.request > evaluator')).toBeLessThan(said.findIndex(({ message }) => message.type === 'training.request' && message.body.to === 'M1'));
+    expect(types(said).indexOf('eft.request > evaluator')).toBeLessThan(
+      said.findIndex(({ message }) => message.type === 'training.request' && message.body.to === 'M1'),
+    );
   });
 });

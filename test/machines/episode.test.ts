@@ -11,7 +11,10 @@ const opened = () => machineRole(episodeMachine, { id, iteration: 1, maxScore: 5
 const common = { episode: id, iteration: 1, prompt: 'why?', shots: [], generation: generationOf('why?') };
 const promptMade = () => received('prompt.made', common);
 const answersMade = (texts: readonly string[]) =>
-  received('responses.made', { episode: id, candidates: texts.map((text, c) => ({ ...generationOf(text), id: responseId(id, c) })) });
+  received('responses.made', {
+    episode: id,
+    candidates: texts.map((text, c) => ({ ...generationOf(text), id: responseId(id, c) })),
+  });
 
 /** Drives an episode to its end with these answers and the verdicts on each that is judged. */
 function live(texts: readonly string[], verdicts: (candidate: number) => readonly Verdict[]): Outgoing[] {
@@ -21,83 +24,148 @@ function live(texts: readonly string[], verdicts: (candidate: number) => readonl
   const [request] = bodies(said, 'judgements.request');
   if (!request) return said;
   const all = request.responses.flatMap(({ id: response }) =>
-    verdicts(Number(response.split('/')[1])).map((verdict, sample) => ({ id: judgementId(response, 0, sample), response, verdict })));
-  return all.flatMap((one, i) => episode.receive(received('judgement.made', { ...one, player: 'live', generation: null, left: all.length - 1 - i })));
+    verdicts(Number(response.split('/')[1])).map((verdict, sample) => ({
+      id: judgementId(response, 0, sample),
+      response,
+      verdict,
+    })),
+  );
+  return all.flatMap((one, i) =>
+    episode.receive(
+      received('judgement.made', { ...one, player: 'live', generation: null, left: all.length - 1 - i }),
+    ),
+  );
 }
 
 const reasonOf = (said: readonly Outgoing[]) => bodies(said, 'pair.withheld')[0]?.reason;
 
 describe('an episode', () => {
-  it('E1 judges only different answers that aren\'t empty', () => {
+  it("E1 judges only different answers that aren't empty", () => {
     const episode = opened();
     expect(types(episode.receive(promptMade()))).toEqual(['responses.request > responder']);
     const [request] = bodies(episode.receive(answersMade(['a', '', 'a ', 'b'])), 'judgements.request');
-    expect(request!.responses).toEqual([{ id: responseId(id, 0), text: 'a' }, { id: responseId(id, 3), text: 'b' }]);
+    expect(request!.responses).toEqual([
+      { id: responseId(id, 0), text: 'a' },
+      { id: responseId(id, 3), text: 'b' },
+    ]);
   });
 
   it('E1 with fewer than two it ends as too-few, and says what there was', () => {
     const said = live(['a', ' ', 'a'], () => []);
-    expect(bodies(said, 'pair.withheld')).toMatchObject([{ reason: 'too-few', detail: '1 different answers of 3 (1 empty, 1 repeated)' }]);
+    expect(bodies(said, 'pair.withheld')).toMatchObject([
+      { reason: 'too-few', detail: '1 different answers of 3 (1 empty, 1 repeated)' },
+    ]);
   });
 
   it('E2 ends filtered or failed where its prompt does', () => {
-    const filtered = opened().receive(received('prompt.filtered', { ...common, reason: 'similar', detail: '0.9 who?' }));
-    expect(bodies(filtered, 'pair.withheld')).toMatchObject([{ reason: 'filtered', detail: 'similar: 0.9 who?', positives: [] }]);
+    const filtered = opened().receive(
+      received('prompt.filtered', { ...common, reason: 'similar', detail: '0.9 who?' }),
+    );
+    expect(bodies(filtered, 'pair.withheld')).toMatchObject([
+      { reason: 'filtered', detail: 'similar: 0.9 who?', positives: [] },
+    ]);
     const failed = opened();
-    expect(reasonOf(failed.receive(received('prompt.failed', { episode: id, iteration: 1, reason: 'broken' })))).toBe('failed');
+    expect(
+      reasonOf(failed.receive(received('prompt.failed', { episode: id, iteration: 1, reason: 'broken' }))),
+    ).toBe('failed');
     expect(failed.snapshot.status).toBe('done');
   });
 
   it('E2 ends failed where its answers or judgements do', () => {
     const unanswered = opened();
     unanswered.receive(promptMade());
-    expect(bodies(unanswered.receive(received('responses.failed', { episode: id, reason: 'broken' })), 'pair.withheld')).toMatchObject([{ reason: 'failed', detail: 'broken' }]);
+    expect(
+      bodies(
+        unanswered.receive(received('responses.failed', { episode: id, reason: 'broken' })),
+        'pair.withheld',
+      ),
+    ).toMatchObject([{ reason: 'failed', detail: 'broken' }]);
     const unjudged = opened();
     unjudged.receive(promptMade());
     unjudged.receive(answersMade(['a', 'b']));
-    expect(reasonOf(unjudged.receive(received('judgements.failed', { episode: id, reason: 'broken' })))).toBe('failed');
-    expect(types(unjudged.receive(received('judgements.failed', { episode: id, reason: 'again' })))).toEqual(['message.refused > record']);
+    expect(reasonOf(unjudged.receive(received('judgements.failed', { episode: id, reason: 'broken' })))).toBe(
+      'failed',
+    );
+    expect(types(unjudged.receive(received('judgements.failed', { episode: id, reason: 'again' })))).toEqual([
+      'message.refused > record',
+    ]);
   });
 
   it('E3 pairs the highest mean with the lowest; the lowest index wins among equals', () => {
-    const values = [[3, 3], [5, 4], [4, 5], [1, 2]];
-    const [pair] = bodies(live(['a', 'b', 'c', 'd'], (c) => values[c]!.map(score)), 'pair.made');
-    expect(pair).toMatchObject({ id, chosen: { response: responseId(id, 1), score: 4.5 }, rejected: { response: responseId(id, 3), score: 1.5 } });
+    const values = [
+      [3, 3],
+      [5, 4],
+      [4, 5],
+      [1, 2],
+    ];
+    const [pair] = bodies(
+      live(['a', 'b', 'c', 'd'], (c) => values[c]!.map(score)),
+      'pair.made',
+    );
+    expect(pair).toMatchObject({
+      id,
+      chosen: { response: responseId(id, 1), score: 4.5 },
+      rejected: { response: responseId(id, 3), score: 1.5 },
+    });
   });
 
   it('E3 bug: an all-tied prompt yields chosen = rejected — equal means give no pair', () => {
-    expect(reasonOf(live(['a', 'b'], (c) => (c === 0 ? [score(2), score(4)] : [score(3), score(3)])))).toBe('tie');
+    expect(reasonOf(live(['a', 'b'], (c) => (c === 0 ? [score(2), score(4)] : [score(3), score(3)])))).toBe(
+      'tie',
+    );
   });
 
   it('E4 bug: a parse failure becomes a low score — an unread answer is in no pair', () => {
-    const [pair] = bodies(live(['a', 'b', 'c'], (c) => [[score(2)], [unread], [score(5)]][c]!), 'pair.made');
-    expect(pair).toMatchObject({ chosen: { text: 'c' }, rejected: { text: 'a' }, positives: [{ text: 'c' }] });
+    const [pair] = bodies(
+      live(['a', 'b', 'c'], (c) => [[score(2)], [unread], [score(5)]][c]!),
+      'pair.made',
+    );
+    expect(pair).toMatchObject({
+      chosen: { text: 'c' },
+      rejected: { text: 'a' },
+      positives: [{ text: 'c' }],
+    });
     expect(reasonOf(live(['a', 'b'], (c) => (c === 0 ? [score(5)] : [unread])))).toBe('unparseable');
     expect(reasonOf(live(['a', 'b'], () => [unread]))).toBe('unparseable');
   });
 
-  it('E4 the unread judgements of an answer don\'t pull its mean', () => {
-    const [pair] = bodies(live(['a', 'b'], (c) => (c === 0 ? [score(4), unread, score(5)] : [score(1), unread])), 'pair.made');
+  it("E4 the unread judgements of an answer don't pull its mean", () => {
+    const [pair] = bodies(
+      live(['a', 'b'], (c) => (c === 0 ? [score(4), unread, score(5)] : [score(1), unread])),
+      'pair.made',
+    );
     expect([pair!.chosen.score, pair!.rejected.score]).toEqual([4.5, 1]);
     expect(pair!.chosen.judgements).toHaveLength(3);
   });
 
   it('E5 names the seqs of its judgements, the unread too', () => {
-    const [pair] = bodies(live(['a', 'b'], (c) => [score(c), unread]), 'pair.made');
+    const [pair] = bodies(
+      live(['a', 'b'], (c) => [score(c), unread]),
+      'pair.made',
+    );
     const { chosen, rejected } = pair!;
     expect(new Set([...chosen.judgements, ...rejected.judgements]).size).toBe(4);
   });
 
   it('E2 E3 whatever the verdicts: one end; a pair has the extreme means and two texts', () => {
     const verdict = fc.oneof(fc.integer({ min: 0, max: 5 }).map(score), fc.constant(unread));
-    const candidate = fc.tuple(fc.constantFrom('a', 'b', 'c', 'd', ' a', ''), fc.array(verdict, { minLength: 1, maxLength: 4 }));
+    const candidate = fc.tuple(
+      fc.constantFrom('a', 'b', 'c', 'd', ' a', ''),
+      fc.array(verdict, { minLength: 1, maxLength: 4 }),
+    );
     fc.assert(
       fc.property(fc.array(candidate, { minLength: 1, maxLength: 5 }), (rows) => {
-        const said = live(rows.map(([text]) => text), (c) => rows[c]![1]);
+        const said = live(
+          rows.map(([text]) => text),
+          (c) => rows[c]![1],
+        );
         const pairs = bodies(said, 'pair.made');
         expect(pairs.length + bodies(said, 'pair.withheld').length).toBe(1);
         if (!pairs[0]) return;
-        const judged = rows.filter(([text], i) => text.trim() !== '' && rows.findIndex(([other]) => other.trim() === text.trim()) === i);
+        const judged = rows.filter(
+          ([text], i) =>
+            text.trim() !== '' && rows.findIndex(([other]) => other.trim() === text.trim()) === i,
+        );
         const means = judged.flatMap(([, verdicts]) => {
           const scores = verdicts.flatMap((one) => (one.status === 'score' ? [one.score] : []));
           return scores.length === 0 ? [] : [scores.reduce((a, b) => a + b, 0) / scores.length];

@@ -1,9 +1,9 @@
 /** All six machines together, under failures, babble, pauses and answers in any order: what holds whatever happens. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { outcomeHash } from '../../src/log/outcome.js';
 import { responseId } from '../../src/protocol/ids.js';
 import type { BodyOf, Envelope } from '../../src/protocol/messages.js';
-import { outcomeHash } from '../../src/log/outcome.js';
 import { parseVerdict } from '../../src/stages/judge.js';
 import { type LoopOptions, ofKind, runLoop } from '../support/loop.js';
 import { template } from '../support/messages.js';
@@ -26,19 +26,43 @@ const options = fc.record({
   pauses: fc.integer({ min: 0, max: 3 }),
 });
 const always = (claim: (log: readonly Envelope[], options: LoopOptions) => void, numRuns = 20) =>
-  fc.assert(fc.property(options, (given) => claim(runLoop(given), given)), { numRuns });
-const idsOf = (log: readonly Envelope[], type: 'prompt.made' | 'prompt.filtered' | 'prompt.failed' | 'pair.withheld') =>
-  ofKind(log, type).map(({ episode }) => episode as string);
-const closedIn = (log: readonly Envelope[]) => [...ofKind(log, 'pair.made').map(({ id }) => id as string), ...idsOf(log, 'pair.withheld')];
+  fc.assert(
+    fc.property(options, (given) => claim(runLoop(given), given)),
+    { numRuns },
+  );
+const idsOf = (
+  log: readonly Envelope[],
+  type: 'prompt.made' | 'prompt.filtered' | 'prompt.failed' | 'pair.withheld',
+) => ofKind(log, type).map(({ episode }) => episode as string);
+const closedIn = (log: readonly Envelope[]) => [
+  ...ofKind(log, 'pair.made').map(({ id }) => id as string),
+  ...idsOf(log, 'pair.withheld'),
+];
 
 describe('the loop', () => {
   it('meets everything that can happen, so that the claims below are about something', () => {
     const calm = [0, 1, 2].flatMap((seed) => runLoop({ seed, asks: 20, babble: 0.7, samples: 1, pauses: 3 }));
-    const rough = [3, 4, 5].flatMap((seed) => runLoop({ seed, asks: 14, asksPerRequest: 2, failing: 0.5, retries: 1, judge: 'ensemble:[live,random]' }));
+    const rough = [3, 4, 5].flatMap((seed) =>
+      runLoop({
+        seed,
+        asks: 14,
+        asksPerRequest: 2,
+        failing: 0.5,
+        retries: 1,
+        judge: 'ensemble:[live,random]',
+      }),
+    );
     const log = [...calm, ...rough];
     const reasons = new Set(ofKind(log, 'pair.withheld').map(({ reason }) => reason));
     expect([...reasons].sort()).toEqual(['failed', 'filtered', 'tie', 'too-few', 'unparseable']);
-    for (const type of ['pair.made', 'run.pause', 'prompt.failed', 'responses.failed', 'judgements.failed', 'run.finished'] as const)
+    for (const type of [
+      'pair.made',
+      'run.pause',
+      'prompt.failed',
+      'responses.failed',
+      'judgements.failed',
+      'run.finished',
+    ] as const)
       expect(ofKind(log, type).length, type).toBeGreaterThan(0);
     expect(ofKind(log, 'model.request').some(({ id }) => id.endsWith('.1'))).toBe(true);
   });
@@ -53,13 +77,23 @@ describe('the loop', () => {
     always((log, { iterations }) => {
       const ends = log.filter(({ type }) => type === 'run.finished' || type === 'run.failed');
       expect(ends).toHaveLength(1);
-      if (ends[0]!.type === 'run.failed') expect((ends[0]!.body as BodyOf<'run.failed'>).reason).toBe('broken');
-      else expect(ofKind(log, 'run.finished')[0]!.versions).toEqual(['M0', 'SFT', ...Array.from({ length: iterations! + 1 }, (_, t) => `M${t + 1}`)]);
+      if (ends[0]!.type === 'run.failed')
+        expect((ends[0]!.body as BodyOf<'run.failed'>).reason).toBe('broken');
+      else
+        expect(ofKind(log, 'run.finished')[0]!.versions).toEqual([
+          'M0',
+          'SFT',
+          ...Array.from({ length: iterations! + 1 }, (_, t) => `M${t + 1}`),
+        ]);
     }));
 
   it('E2 an episode ends exactly once, whatever fails', () =>
     always((log) => {
-      const opened = [...idsOf(log, 'prompt.made'), ...idsOf(log, 'prompt.filtered'), ...idsOf(log, 'prompt.failed')];
+      const opened = [
+        ...idsOf(log, 'prompt.made'),
+        ...idsOf(log, 'prompt.filtered'),
+        ...idsOf(log, 'prompt.failed'),
+      ];
       const closed = closedIn(log);
       expect(new Set(closed).size).toBe(closed.length);
       if (log.at(-1)!.type === 'run.finished') expect([...closed].sort()).toEqual([...opened].sort());
@@ -68,10 +102,14 @@ describe('the loop', () => {
   it('G1 every ask is asked once and ends once, before the report', () =>
     always((log, { asks }) => {
       for (const { iteration, episodes, filtered, failed } of ofKind(log, 'prompts.made')) {
-        const of = <T extends { iteration: number }>(found: T[]) => found.filter((one) => one.iteration === iteration).length;
+        const of = <T extends { iteration: number }>(found: T[]) =>
+          found.filter((one) => one.iteration === iteration).length;
         const made = of(ofKind(log, 'prompt.made'));
         expect([episodes, made + filtered + failed]).toEqual([asks, asks]);
-        expect([filtered, failed]).toEqual([of(ofKind(log, 'prompt.filtered')), of(ofKind(log, 'prompt.failed'))]);
+        expect([filtered, failed]).toEqual([
+          of(ofKind(log, 'prompt.filtered')),
+          of(ofKind(log, 'prompt.failed')),
+        ]);
       }
       const asked = ofKind(log, 'model.request').filter(({ id }) => id.startsWith('invent/'));
       const items = new Map(asked.map(({ id, items }) => [id, items.map((item) => item.id)]));
@@ -105,7 +143,8 @@ describe('the loop', () => {
       for (const { type, body } of log) {
         if (type === 'prompts.request') closed = 0;
         if (type === 'pair.made' || type === 'pair.withheld') closed++;
-        if (type === 'model.train' && (body as BodyOf<'model.train'>).stage === 'iteration') expect(closed).toBe(asks);
+        if (type === 'model.train' && (body as BodyOf<'model.train'>).stage === 'iteration')
+          expect(closed).toBe(asks);
       }
     }));
 
@@ -122,7 +161,12 @@ describe('the loop', () => {
   it('C2 every version is measured before the next is trained', () =>
     always((log) => {
       const steps = log.flatMap(({ type, body }) =>
-        type === 'evaluation.made' ? [`= ${(body as BodyOf<'evaluation.made'>).version}`] : type === 'version.made' ? [`+ ${(body as BodyOf<'version.made'>).version}`] : []);
+        type === 'evaluation.made'
+          ? [`= ${(body as BodyOf<'evaluation.made'>).version}`]
+          : type === 'version.made'
+            ? [`+ ${(body as BodyOf<'version.made'>).version}`]
+            : [],
+      );
       expect(steps[0]).toBe('= M0');
       steps.forEach((step, i) => {
         if (step.startsWith('+') && i + 1 < steps.length) expect(steps[i + 1]).toBe(step.replace('+', '='));
@@ -133,7 +177,10 @@ describe('the loop', () => {
     always((log, { candidates }) => {
       const asked = ofKind(log, 'responses.request').map(({ episode }) => episode);
       const made = ofKind(log, 'responses.made');
-      for (const { episode, candidates: own } of made) expect(own.map(({ id }) => id)).toEqual(Array.from({ length: candidates! }, (_, c) => responseId(episode, c)));
+      for (const { episode, candidates: own } of made)
+        expect(own.map(({ id }) => id)).toEqual(
+          Array.from({ length: candidates! }, (_, c) => responseId(episode, c)),
+        );
       const ended = [...made, ...ofKind(log, 'responses.failed')].map(({ episode }) => episode);
       expect(new Set(ended).size).toBe(ended.length);
       if (log.at(-1)!.type === 'run.finished') expect([...ended].sort()).toEqual([...asked].sort());
@@ -172,7 +219,7 @@ describe('the loop', () => {
       }
     }));
 
-  it('J3 a judgement that can\'t be read is never a score: verdicts are what their texts say', () =>
+  it("J3 a judgement that can't be read is never a score: verdicts are what their texts say", () =>
     always((log) => {
       for (const { verdict, generation } of ofKind(log, 'judgement.made'))
         if (generation) expect(verdict).toEqual(parseVerdict(generation.text, template));
@@ -183,8 +230,12 @@ describe('the loop', () => {
       const verdicts = ofKind(log, 'judgement.made');
       for (const { id, chosen, rejected } of ofKind(log, 'pair.made')) {
         const means = new Map<string, number>();
-        for (const response of new Set(verdicts.map((one) => one.response).filter((one) => one.startsWith(`${id}/`)))) {
-          const scores = verdicts.flatMap(({ response: own, verdict }) => (own === response && verdict.status === 'score' ? [verdict.score] : []));
+        for (const response of new Set(
+          verdicts.map((one) => one.response).filter((one) => one.startsWith(`${id}/`)),
+        )) {
+          const scores = verdicts.flatMap(({ response: own, verdict }) =>
+            own === response && verdict.status === 'score' ? [verdict.score] : [],
+          );
           if (scores.length > 0) means.set(response, scores.reduce((a, b) => a + b, 0) / scores.length);
         }
         expect(chosen.score).toBeCloseTo(Math.max(...means.values()), 9);
@@ -199,7 +250,10 @@ describe('the loop', () => {
     always((log) => {
       for (const { chosen, rejected } of ofKind(log, 'pair.made'))
         for (const { response, judgements } of [chosen, rejected]) {
-          const own = log.filter(({ type, body }) => type === 'judgement.made' && (body as BodyOf<'judgement.made'>).response === response);
+          const own = log.filter(
+            ({ type, body }) =>
+              type === 'judgement.made' && (body as BodyOf<'judgement.made'>).response === response,
+          );
           expect(judgements).toEqual(own.map(({ seq }) => seq));
         }
     }));
@@ -223,7 +277,11 @@ describe('the loop', () => {
         const one = { ...given, asks: 4, asksPerRequest: 4, credit: 20, iterations: 1 };
         const facts = (pauses: number) => {
           const log = runLoop({ ...one, pauses });
-          return [...ofKind(log, 'judgement.made').map(({ id, verdict }) => `${id} ${JSON.stringify(verdict)}`), ...closedIn(log), log.at(-1)!.type].sort();
+          return [
+            ...ofKind(log, 'judgement.made').map(({ id, verdict }) => `${id} ${JSON.stringify(verdict)}`),
+            ...closedIn(log),
+            log.at(-1)!.type,
+          ].sort();
         };
         expect(facts(3)).toEqual(facts(0));
       }),

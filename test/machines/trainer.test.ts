@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { machineRole } from '../../actors/role.js';
-import { trainerMachine, type TrainerInput } from '../../machines/trainer.js';
+import { type TrainerInput, trainerMachine } from '../../machines/trainer.js';
 import { episodeId, pairId, responseId, versionId, versionOf } from '../../src/protocol/ids.js';
 import type { BodyOf } from '../../src/protocol/messages.js';
 import { bodies, failure, received, types } from '../support/messages.js';
@@ -8,13 +8,51 @@ import { bodies, failure, received, types } from '../support/messages.js';
 const trainerOf = (change: Partial<TrainerInput> = {}) =>
   machineRole(trainerMachine, { seed: 1, player: 'dpo', eft: true, creditLot: 2, retries: 0, ...change });
 const request = (change: Partial<BodyOf<'training.request'>> = {}) =>
-  received('training.request', { stage: 'iteration', iteration: 1, from: versionOf(1), to: versionOf(2), judge: 'live', episodes: 3, ...change });
-const scored = (c: number, value: number) => ({ response: responseId(episodeId(1, 0), c), text: `t${c}`, score: value, judgements: [] });
+  received('training.request', {
+    stage: 'iteration',
+    iteration: 1,
+    from: versionOf(1),
+    to: versionOf(2),
+    judge: 'live',
+    episodes: 3,
+    ...change,
+  });
+const scored = (c: number, value: number) => ({
+  response: responseId(episodeId(1, 0), c),
+  text: `t${c}`,
+  score: value,
+  judgements: [],
+});
 const paired = (ask: number) =>
-  received('pair.made', { id: pairId(episodeId(1, ask)), iteration: 1, prompt: 'p', chosen: scored(0, 5), rejected: scored(1, 1), positives: [] });
-const withheld = (ask: number) => received('pair.withheld', { episode: episodeId(1, ask), iteration: 1, reason: 'tie', detail: '', positives: [] });
+  received('pair.made', {
+    id: pairId(episodeId(1, ask)),
+    iteration: 1,
+    prompt: 'p',
+    chosen: scored(0, 5),
+    rejected: scored(1, 1),
+    positives: [],
+  });
+const withheld = (ask: number) =>
+  received('pair.withheld', {
+    episode: episodeId(1, ask),
+    iteration: 1,
+    reason: 'tie',
+    detail: '',
+    positives: [],
+  });
 const trained = (change: Partial<BodyOf<'model.trained'>> = {}) =>
-  received('model.trained', { from: versionOf(1), to: versionOf(2), objective: 'dpo', rows: 2, tooLong: 0, steps: 1, loss: 0.5, weightsHash: 'w', dataHash: 'd', ...change });
+  received('model.trained', {
+    from: versionOf(1),
+    to: versionOf(2),
+    objective: 'dpo',
+    rows: 2,
+    tooLong: 0,
+    steps: 1,
+    loss: 0.5,
+    weightsHash: 'w',
+    dataHash: 'd',
+    ...change,
+  });
 
 describe('the trainer', () => {
   it('T1 waits for the last episode where the request comes first', () => {
@@ -27,7 +65,8 @@ describe('the trainer', () => {
 
   it('T1 waits for the request where the episodes come first', () => {
     const trainer = trainerOf();
-    for (const message of [paired(0), withheld(1), withheld(2)]) expect(bodies(trainer.receive(message), 'model.train')).toEqual([]);
+    for (const message of [paired(0), withheld(1), withheld(2)])
+      expect(bodies(trainer.receive(message), 'model.train')).toEqual([]);
     expect(types(trainer.receive(request()))).toEqual(['model.train > model']);
   });
 
@@ -47,7 +86,8 @@ describe('the trainer', () => {
 
   it('T3 seed stages are SFT from M0 and need no episode', () => {
     const SFT = { from: versionOf(0), iteration: 0, episodes: 0 } as const;
-    const plan = (change: Partial<TrainerInput>, stage: 'sft-baseline' | 'sft') => bodies(trainerOf(change).receive(request({ ...SFT, stage, to: versionId('SFT') })), 'model.train')[0];
+    const plan = (change: Partial<TrainerInput>, stage: 'sft-baseline' | 'sft') =>
+      bodies(trainerOf(change).receive(request({ ...SFT, stage, to: versionId('SFT') })), 'model.train')[0];
     expect(plan({}, 'sft-baseline')).toMatchObject({ from: 'M0', objective: 'sft', datasets: ['ift'] });
     expect(plan({}, 'sft')).toMatchObject({ from: 'M0', objective: 'sft', datasets: ['ift', 'eft'] });
     expect(plan({ eft: false }, 'sft')).toMatchObject({ datasets: ['ift'] });
@@ -55,22 +95,35 @@ describe('the trainer', () => {
 
   it('T3 DPO uses the newest version and only its own pairs; the lineage says the reference and the judge', () => {
     const trainer = trainerOf();
-    const [job] = bodies(trainer.receive(request({ iteration: 2, from: versionOf(2), to: versionOf(3), episodes: 0 })), 'model.train');
+    const [job] = bodies(
+      trainer.receive(request({ iteration: 2, from: versionOf(2), to: versionOf(3), episodes: 0 })),
+      'model.train',
+    );
     expect(job).toMatchObject({ from: 'M2', to: 'M3', objective: 'dpo', datasets: ['aift-M2'] });
     const said = trainer.receive(trained({ from: versionOf(2), to: versionOf(3) }));
-    expect(bodies(said, 'version.made')).toMatchObject([{ version: 'M3', from: 'M2', reference: 'M2', judge: 'live', datasets: ['aift-M2'] }]);
+    expect(bodies(said, 'version.made')).toMatchObject([
+      { version: 'M3', from: 'M2', reference: 'M2', judge: 'live', datasets: ['aift-M2'] },
+    ]);
   });
 
   it('T3 positives only: from M0 again, on the seed data and all positives so far, without a reference', () => {
     const trainer = trainerOf({ player: 'sft-positives' });
-    const [job] = bodies(trainer.receive(request({ iteration: 2, from: versionOf(2), to: versionOf(3), episodes: 0 })), 'model.train');
-    expect(job).toMatchObject({ from: 'M0', objective: 'sft', datasets: ['ift', 'eft', 'positives-M1', 'positives-M2'] });
+    const [job] = bodies(
+      trainer.receive(request({ iteration: 2, from: versionOf(2), to: versionOf(3), episodes: 0 })),
+      'model.train',
+    );
+    expect(job).toMatchObject({
+      from: 'M0',
+      objective: 'sft',
+      datasets: ['ift', 'eft', 'positives-M1', 'positives-M2'],
+    });
     const said = trainer.receive(trained({ from: versionOf(0), to: versionOf(3), objective: 'sft' }));
     expect(bodies(said, 'version.made')).toMatchObject([{ from: 'M0', reference: null }]);
   });
 
   it('T3 the data order has a key of its own for each version', () => {
-    const keyFor = (to: number) => bodies(trainerOf().receive(request({ to: versionOf(to), episodes: 0 })), 'model.train')[0]!.key;
+    const keyFor = (to: number) =>
+      bodies(trainerOf().receive(request({ to: versionOf(to), episodes: 0 })), 'model.train')[0]!.key;
     expect(keyFor(2)).toEqual(keyFor(2));
     expect(keyFor(2)).not.toEqual(keyFor(3));
   });
@@ -88,7 +141,9 @@ describe('the trainer', () => {
     const trainer = trainerOf({ retries: 1 });
     const [job] = bodies(trainer.receive(request({ episodes: 0 })), 'model.train');
     expect(bodies(trainer.receive(failure('train/M2')), 'model.train')).toEqual([job]);
-    expect(bodies(trainer.receive(failure('train/M2', 'no memory')), 'training.failed')).toEqual([{ to: 'M2', reason: 'no memory' }]);
+    expect(bodies(trainer.receive(failure('train/M2', 'no memory')), 'training.failed')).toEqual([
+      { to: 'M2', reason: 'no memory' },
+    ]);
     expect(types(trainer.receive(failure('train/M2')))).toEqual(['message.refused > record']);
   });
 });

@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { castText, isModelCast, membersOf, type Role, parseCast, versionFor, type ModelCast } from '../../src/protocol/cast.js';
+import {
+  castText,
+  isModelCast,
+  type ModelCast,
+  membersOf,
+  parseCast,
+  type Role,
+  versionFor,
+} from '../../src/protocol/cast.js';
 import type { SoliloquyError } from '../../src/protocol/errors.js';
 
 const refusalOf = (role: Role, text: string): SoliloquyError => {
@@ -22,7 +30,13 @@ describe('a cast in shorthand', () => {
     ['random', { player: 'random' }],
     ['constant:3', { player: 'constant', score: 3 }],
     ['constant:2.5', { player: 'constant', score: 2.5 }],
-    ['ensemble:[live, frozen:M1,constant:0]', { player: 'ensemble', members: [{ player: 'live' }, { player: 'frozen', version: 'M1' }, { player: 'constant', score: 0 }] }],
+    [
+      'ensemble:[live, frozen:M1,constant:0]',
+      {
+        player: 'ensemble',
+        members: [{ player: 'live' }, { player: 'frozen', version: 'M1' }, { player: 'constant', score: 0 }],
+      },
+    ],
   ])('%s is read, and written back as itself', (text, cast) => {
     expect(parseCast('judge', text)).toEqual(cast);
     expect(parseCast('judge', castText(parseCast('judge', text)))).toEqual(cast);
@@ -55,18 +69,29 @@ describe('a cast in shorthand', () => {
 
   it('players that only score can be no generator and no responder', () => {
     for (const role of ['generator', 'responder'] as const) {
-      for (const text of ['oracle', 'random', 'constant:3', 'ensemble:[live,live]']) expect(refusalOf(role, text).message).toContain(`can't be the ${role}`);
-      for (const text of ['live', 'frozen:M1', 'lagged:1', 'checkpoint:x']) expect(isModelCast(parseCast(role, text))).toBe(true);
+      for (const text of ['oracle', 'random', 'constant:3', 'ensemble:[live,live]'])
+        expect(refusalOf(role, text).message).toContain(`can't be the ${role}`);
+      for (const text of ['live', 'frozen:M1', 'lagged:1', 'checkpoint:x'])
+        expect(isModelCast(parseCast(role, text))).toBe(true);
     }
   });
 
   it('a bench has the members of an ensemble, else the one player', () => {
-    expect(membersOf(parseCast('judge', 'ensemble:[live,random]'))).toEqual([{ player: 'live' }, { player: 'random' }]);
+    expect(membersOf(parseCast('judge', 'ensemble:[live,random]'))).toEqual([
+      { player: 'live' },
+      { player: 'random' },
+    ]);
     expect(membersOf(parseCast('judge', 'oracle'))).toEqual([{ player: 'oracle' }]);
   });
 
   it('names the version that plays when the newest is M_t', () => {
     const at = (text: string, t: number) => versionFor(parseCast('generator', text) as ModelCast, t);
-    expect([at('live', 2), at('frozen:SFT', 2), at('lagged:1', 2), at('lagged:5', 2), at('checkpoint:dir', 2)]).toEqual(['M2', 'SFT', 'M1', 'M0', 'checkpoint:dir']);
+    expect([
+      at('live', 2),
+      at('frozen:SFT', 2),
+      at('lagged:1', 2),
+      at('lagged:5', 2),
+      at('checkpoint:dir', 2),
+    ]).toEqual(['M2', 'SFT', 'M1', 'M0', 'checkpoint:dir']);
   });
 });

@@ -15,10 +15,11 @@ const refusalOf = (part: unknown): SoliloquyError => {
   }
   throw new Error('it was taken');
 };
-const issuesOf = (part: unknown) => (refusalOf(part).fields['issues'] as { path: string }[]).map(({ path }) => path);
+const issuesOf = (part: unknown) =>
+  (refusalOf(part).fields.issues as { path: string }[]).map(({ path }) => path);
 
 describe('the configuration', () => {
-  it('is whole without any part: the paper\'s loop', () => {
+  it("is whole without any part: the paper's loop", () => {
     const config = resolveConfig();
     expect(config).toMatchObject({
       name: 'paper',
@@ -34,7 +35,10 @@ describe('the configuration', () => {
   });
 
   it('the last part wins, leaf by leaf; lists are replaced', () => {
-    const config = resolveConfig({ judge: { samples: 5, retries: 1 }, invent: { keywords: ['a', 'b'] } }, { judge: { samples: 2 }, invent: { keywords: ['c'] } });
+    const config = resolveConfig(
+      { judge: { samples: 5, retries: 1 }, invent: { keywords: ['a', 'b'] } },
+      { judge: { samples: 2 }, invent: { keywords: ['c'] } },
+    );
     expect(config.judge).toMatchObject({ samples: 2, retries: 1 });
     expect(config.invent.keywords).toEqual(['c']);
   });
@@ -82,11 +86,24 @@ describe('the configuration', () => {
   });
 
   it('names every wrong option at once', () => {
-    expect(issuesOf({ seed: -1, judge: { samples: 'three' }, cast: { judge: 'paul' } })).toEqual(['seed', 'cast.judge', 'judge.samples']);
+    expect(issuesOf({ seed: -1, judge: { samples: 'three' }, cast: { judge: 'paul' } })).toEqual([
+      'seed',
+      'cast.judge',
+      'judge.samples',
+    ]);
   });
 
   it('any number of parts merges like one after the other', () => {
-    const part = fc.record({ seed: fc.nat(), judge: fc.record({ samples: fc.integer({ min: 1, max: 9 }), retries: fc.integer({ min: 0, max: 3 }) }, { requiredKeys: [] }) }, { requiredKeys: [] });
+    const part = fc.record(
+      {
+        seed: fc.nat(),
+        judge: fc.record(
+          { samples: fc.integer({ min: 1, max: 9 }), retries: fc.integer({ min: 0, max: 3 }) },
+          { requiredKeys: [] },
+        ),
+      },
+      { requiredKeys: [] },
+    );
     fc.assert(
       fc.property(part, part, part, (a, b, c) => {
         expect(mergeParts(a, b, c)).toEqual(mergeParts(mergeParts(a, b), c));
@@ -103,14 +120,17 @@ describe('what ships', () => {
   });
 
   it('quick is smaller, and the same path', () => {
-    const [whole, small] = [resolveConfig(worldPresets.microworld), resolveConfig(worldPresets.microworld, quick)];
+    const [whole, small] = [
+      resolveConfig(worldPresets.microworld),
+      resolveConfig(worldPresets.microworld, quick),
+    ];
     expect(small.invent.asks).toBeLessThan(whole.invent.asks);
     expect([small.iterations, small.cast, small.eft]).toEqual([whole.iterations, whole.cast, whole.eft]);
   });
 
   const dir = join(import.meta.dirname, '../../experiments');
   const files = readdirSync(dir).filter((file) => file.endsWith('.ts'));
-  it.each(files)('experiment %s resolves, and has its file\'s name', async (file) => {
+  it.each(files)("experiment %s resolves, and has its file's name", async (file) => {
     const { default: experiment } = (await import(join(dir, file))) as { default: Experiment };
     expect(experiment.name).toBe(file.replace(/\.ts$/, ''));
     expect(experiment.summary.length).toBeGreaterThan(10);

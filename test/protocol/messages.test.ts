@@ -20,23 +20,36 @@ describe('messages', () => {
     expect(messageSchema.safeParse({ type: 'judgement.guessed', body: {} }).success).toBe(false);
   });
 
-  it.each(['judgement.made', 'pair.withheld', 'model.request', 'responses.made'])('%s without a field of its body is none', (type) => {
-    const { body } = oneOf(type);
-    for (const key of Object.keys(body)) {
-      const { [key as never]: _, ...rest } = body as Record<string, unknown>;
-      expect(messageSchema.safeParse({ type, body: rest }).success, key).toBe(false);
-    }
-  });
+  it.each(['judgement.made', 'pair.withheld', 'model.request', 'responses.made'])(
+    '%s without a field of its body is none',
+    (type) => {
+      const { body } = oneOf(type);
+      for (const key of Object.keys(body)) {
+        const { [key as never]: _, ...rest } = body as Record<string, unknown>;
+        expect(messageSchema.safeParse({ type, body: rest }).success, key).toBe(false);
+      }
+    },
+  );
 
   it('an unparseable verdict carries no score: there is no −1', () => {
     const { body } = oneOf('judgement.made');
-    const parsed = messageSchema.parse({ type: 'judgement.made', body: { ...body, verdict: { status: 'unparseable', reason: 'no-marker', score: -1 } } });
+    const parsed = messageSchema.parse({
+      type: 'judgement.made',
+      body: { ...body, verdict: { status: 'unparseable', reason: 'no-marker', score: -1 } },
+    });
     expect(parsed.body).toMatchObject({ verdict: { status: 'unparseable', reason: 'no-marker' } });
     expect('score' in (parsed.body as { verdict: object }).verdict).toBe(false);
   });
 
   it('facts carry what a researcher would ask for: text, token ids, key, version, and the judgements of a pair', () => {
-    expect(oneOf('judgement.made').body).toMatchObject({ generation: { text: expect.any(String), ids: expect.any(Array), key: expect.any(Array), version: expect.any(String) } });
+    expect(oneOf('judgement.made').body).toMatchObject({
+      generation: {
+        text: expect.any(String),
+        ids: expect.any(Array),
+        key: expect.any(Array),
+        version: expect.any(String),
+      },
+    });
     const pair = log.find((one) => one.type === 'pair.made')!.body as { chosen: { judgements: number[] } };
     expect(pair.chosen.judgements.length).toBeGreaterThan(0);
   });

@@ -14,7 +14,10 @@ export interface FakeAddressee extends Addressee {
   readonly jobs: readonly OpenJob[];
 }
 
-export function fakeAddressee(address: Address, onStart: (envelope: Envelope) => void = () => {}): FakeAddressee {
+export function fakeAddressee(
+  address: Address,
+  onStart: (envelope: Envelope) => void = () => {},
+): FakeAddressee {
   const waiting: Envelope[] = [];
   const jobs: OpenJob[] = [];
   const start = (envelope: Envelope): Job => {
@@ -41,7 +44,12 @@ export function fakeAddressee(address: Address, onStart: (envelope: Envelope) =>
       },
     };
   };
-  return { address, jobs, accept: (envelope) => waiting.push(envelope), startJobs: () => waiting.splice(0).map(start) };
+  return {
+    address,
+    jobs,
+    accept: (envelope) => waiting.push(envelope),
+    startJobs: () => waiting.splice(0).map(start),
+  };
 }
 
 /** Lets every promise that can go on go on. */

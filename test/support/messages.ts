@@ -1,6 +1,15 @@
 /** Short ways to write messages and what models say, for tests of machines and the loop. */
-import type { Message, BodyOf, Generation, MessageType, Outgoing, Received, Verdict } from '../../src/protocol/messages.js';
+
 import { versionOf } from '../../src/protocol/ids.js';
+import type {
+  BodyOf,
+  Generation,
+  Message,
+  MessageType,
+  Outgoing,
+  Received,
+  Verdict,
+} from '../../src/protocol/messages.js';
 import type { PromptFormat } from '../../src/protocol/records.js';
 import { additive } from '../../src/protocol/templates.js';
 
@@ -34,12 +43,20 @@ export const received = <T extends MessageType>(type: T, body: BodyOf<T>, seq = 
 export const bodies = <T extends MessageType>(said: readonly Outgoing[], type: T): BodyOf<T>[] =>
   said.flatMap(({ message }) => (message.type === type ? [message.body as BodyOf<T>] : []));
 
-export const types = (said: readonly Outgoing[]): string[] => said.map(({ to, message }) => `${message.type} > ${to}`);
+export const types = (said: readonly Outgoing[]): string[] =>
+  said.map(({ to, message }) => `${message.type} > ${to}`);
 
-export const failure = (id: string, reason = 'broken'): Received => received('request.failed', { id, reason });
+export const failure = (id: string, reason = 'broken'): Received =>
+  received('request.failed', { id, reason });
 
 /** The answer of a model to a request: `text(item, sample)` says what it writes. */
-export function resultOf(request: BodyOf<'model.request'>, text: (item: string, sample: number) => string): Extract<Message, { type: 'model.result' }> {
-  const items = request.items.map(({ id, keys }) => ({ id, outputs: keys.map((key, sample) => generationOf(text(id, sample), key)) }));
+export function resultOf(
+  request: BodyOf<'model.request'>,
+  text: (item: string, sample: number) => string,
+): Extract<Message, { type: 'model.result' }> {
+  const items = request.items.map(({ id, keys }) => ({
+    id,
+    outputs: keys.map((key, sample) => generationOf(text(id, sample), key)),
+  }));
   return { type: 'model.result', body: { id: request.id, items } };
 }

@@ -8,12 +8,12 @@ import { createRun, type Run, type RunEnd, type RunOptions } from '../../actors/
 import type { Architecture } from '../../src/lm/architecture.js';
 import { writeCheckpoint } from '../../src/lm/checkpoint-writer.js';
 import { initialise } from '../../src/lm/initialise.js';
+import { readWholeLog } from '../../src/log/reader.js';
 import { type Config, type ConfigPart, resolveConfig } from '../../src/protocol/config.js';
 import type { Envelope } from '../../src/protocol/messages.js';
 import { worldPresets } from '../../src/protocol/presets.js';
 import { tokenizerConfig, tokenizerJson } from '../../src/worlds/microworld/tokenizer.js';
 import { TOKENS } from '../../src/worlds/microworld/vocabulary.js';
-import { readWholeLog } from '../../src/log/reader.js';
 
 const architecture: Architecture = {
   family: 'llama',
@@ -72,7 +72,16 @@ export const countingClock = () => {
 };
 
 export const tinyRun = (config: Config, out: string, more: Partial<RunOptions> = {}): Promise<Run> =>
-  createRun({ config, out, assets: '/nowhere', workers: 1, backend: 'wasm', clock: countingClock(), versions: {}, ...more });
+  createRun({
+    config,
+    out,
+    assets: '/nowhere',
+    workers: 1,
+    backend: 'wasm',
+    clock: countingClock(),
+    versions: {},
+    ...more,
+  });
 
 export interface Finished {
   readonly end: RunEnd;
@@ -80,7 +89,11 @@ export interface Finished {
 }
 
 /** Runs to the end and reads the log back from disk. */
-export async function finishedRun(config: Config, out: string, more: Partial<RunOptions> = {}): Promise<Finished> {
+export async function finishedRun(
+  config: Config,
+  out: string,
+  more: Partial<RunOptions> = {},
+): Promise<Finished> {
   const run = await tinyRun(config, out, more);
   const end = await run.start();
   const { envelopes } = await readWholeLog(run.folder.log);
