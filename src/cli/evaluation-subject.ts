@@ -28,13 +28,14 @@ export interface Subject {
   folderOf(version: VersionId): string | undefined;
 }
 
-/** A run's config.json as a part: what it holds beside the config (backend, makers) is left out. */
+/** A run's config.json as a part: what it holds beside the config (what it was used with) is left out. */
 function configOfRun(path: string): { readonly part: ConfigPart; readonly backend: string | null } {
   const file = runFolder(path).config;
   try {
     const raw = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
     const part = Object.fromEntries(Object.entries(raw).filter(([key]) => key in configSchema.shape));
-    return { part: part as ConfigPart, backend: typeof raw.backend === 'string' ? raw.backend : null };
+    const { backend } = (raw.used ?? {}) as { backend?: unknown };
+    return { part: part as ConfigPart, backend: typeof backend === 'string' ? backend : null };
   } catch (cause) {
     throw new SoliloquyError(
       'data.unreadable',
