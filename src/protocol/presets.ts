@@ -9,17 +9,18 @@ export type WorldName = 'microworld' | 'open-assistant';
 export const worldPresets: Readonly<Record<WorldName, ConfigPart>> = {
   microworld: {
     invent: {
-      asks: 900,
+      asks: 1200,
       seedShots: 3,
       madeShots: 1,
       similarity: 0.95,
       maxWords: 16,
-      sampling: { temperature: 0.8, topP: 0.95, maxNewTokens: 16 },
+      sampling: { temperature: 0.8, topP: 1, maxNewTokens: 16 },
     },
     respond: { sampling: { temperature: 1, topP: 1, maxNewTokens: 24 } },
-    judge: { sampling: { temperature: 0.7, topP: 0.9, maxNewTokens: 16 } },
-    evaluate: { sampling: { temperature: 0.7, topP: 0.9, maxNewTokens: 24 } },
+    judge: { sampling: { temperature: 0.7, topP: 1, maxNewTokens: 20 } },
+    evaluate: { sampling: { temperature: 0.7, topP: 1, maxNewTokens: 24 } },
     sft: { dropout: 0 },
+    dpo: { warmupSteps: 10 },
   },
   'open-assistant': {
     invent: { asks: 32, sampling: { maxNewTokens: 48 } },

@@ -148,9 +148,13 @@ describe('soliloquy run', () => {
 describe('Ctrl-C', () => {
   it('stops between two messages, says how to go on, and leaves a readable run', async () => {
     const out = join(work, 'interrupted');
-    const child = spawn(process.execPath, ['dist/src/cli/main.js', ...small('--out', out, '--set', 'invent.asks=400')], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const child = spawn(
+      process.execPath,
+      ['dist/src/cli/main.js', ...small('--out', out, '--set', 'invent.asks=400')],
+      {
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    );
     let said = '';
     child.stdout.on('data', (chunk) => {
       said += chunk;

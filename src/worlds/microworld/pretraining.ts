@@ -5,7 +5,7 @@
  * A sequence depends on (seed, step, row) only.
  */
 import { keyOf, type Rng, rngOf } from '../../rng.js';
-import { respond } from './demonstrators.js';
+import { type Manner, respond } from './demonstrators.js';
 import { type Carelessness, carelessReasons, judgementOf } from './judgements.js';
 import { drawTask } from './tasks.js';
 
@@ -13,20 +13,18 @@ export interface TextMix {
   /** Shares of sequences; the rest are judgements. */
   readonly promptLists: number;
   readonly chats: number;
-  /** Quality of chats and of judged responses, drawn once a sequence, evenly between these. */
+  /** Quality is drawn once a sequence, evenly between these. */
   readonly quality: readonly [number, number];
-  readonly judgedQuality: readonly [number, number];
   readonly pleasing: number;
   readonly judges: Carelessness;
 }
 
 export const TEXT_MIX: TextMix = {
-  promptLists: 0.1,
-  chats: 0.38,
+  promptLists: 0.12,
+  chats: 0.4,
   quality: [0.4, 1],
-  judgedQuality: [0.2, 1],
   pleasing: 0.2,
-  judges: { flip: { core: 0.05, form: 0.3 }, flattered: 0.5 },
+  judges: { flip: { core: 0.1, form: 0.3 }, flattered: 0.5 },
 };
 
 /** Sizes of the shared model, in the Llama layout with tied head and no biases. */
@@ -60,7 +58,8 @@ export const PRETRAINING = {
   lossAfter: '<asst>',
   /**
    * Standard deviations of the first weights: embeddings; linear maps, times 1/√(inputs); and a factor on the maps that
-   * write into the residual stream (o_proj, down_proj). With embeddings of .02 and no factor copying is not learned.
+   * write into the residual stream (o_proj, down_proj). An earlier M0 with embeddings of .02 and no factor (and another mix)
+   * had not learned to copy words after 1,800 steps.
    */
   init: { embedding: 0.1, linear: 0.6, residual: 0.1 },
 } as const;
@@ -83,10 +82,9 @@ export function pretrainingSequence(
   const kind = rng.uniform();
   if (kind < mix.promptLists) return promptList(rng);
   const task = drawTask(rng);
-  const isChat = kind < mix.promptLists + mix.chats;
-  const quality = between(rng, isChat ? mix.quality : mix.judgedQuality);
-  const response = respond(rng, task, { quality, pleasing: mix.pleasing });
-  if (isChat) return `<user> ${task.prompt} <asst> ${response} <eos>`;
+  const manner: Manner = { quality: between(rng, mix.quality), pleasing: mix.pleasing };
+  const response = respond(rng, task, manner);
+  if (kind < mix.promptLists + mix.chats) return `<user> ${task.prompt} <asst> ${response} <eos>`;
   const reasons = carelessReasons(rng, task, response, mix.judges);
   return `<judge> ${task.prompt} <asst> ${response} <eval> ${judgementOf(reasons)} <eos>`;
 }
