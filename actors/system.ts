@@ -2,35 +2,35 @@
  * The composition root: the only file that builds concrete things and binds them. Makes a run out of a config: world,
  * model, roles, addressees, log and folder; says how it ends.
  */
-import { appendFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Subject } from 'rxjs';
-import { readCheckpoint } from '../src/lm/checkpoint.js';
+import { type Checkpoint, readCheckpoint } from '../src/lm/checkpoint.js';
 import { weightsHash } from '../src/lm/weights.js';
 import { sha256 } from '../src/log/chain.js';
-import { outcomeHash } from '../src/log/outcome.js';
-import { openLog } from '../src/log/writer.js';
+import { type LogWriter, openLog } from '../src/log/writer.js';
 import { createScorer } from '../src/players/scorer.js';
 import { createSharedModel } from '../src/players/shared-model.js';
-import { createLanguageModel } from '../src/pool/language-model.js';
+import { createLanguageModel, type SharedModel } from '../src/pool/language-model.js';
 import type { BackendChoice } from '../src/pool/messages.js';
-import type { PlannedFault } from '../src/pool/runner.js';
+import type { PlannedFault, WorkerCrash } from '../src/pool/runner.js';
+import { checkpointVersion } from '../src/protocol/cast.js';
 import type { Config } from '../src/protocol/config.js';
 import { reasonOf } from '../src/protocol/errors.js';
 import { type VersionId, versionOf } from '../src/protocol/ids.js';
 import type { TrainStep } from '../src/protocol/lm.js';
 import type { BodyOf, Envelope } from '../src/protocol/messages.js';
-import type { Clock } from '../src/protocol/ports.js';
+import type { Addressee, Clock, World } from '../src/protocol/ports.js';
+import type { JudgeTemplate } from '../src/protocol/records.js';
 import { writeAtomic } from '../src/store/files.js';
-import { createRunFolder, type Manifest, type RunFolder } from '../src/store/run-folder.js';
-import { createDatasets } from './datasets.js';
+import { createRunFolder, type RunFolder } from '../src/store/run-folder.js';
+import { createDatasets, type Datasets } from './datasets.js';
 import { createEvaluator } from './evaluator.js';
+import { createKeeper, type Keeper } from './keeper.js';
 import { createRoles } from './roles.js';
 import { createSequencer, type Sequencer } from './sequencer.js';
 import type { Messages } from './streams.js';
 import { createVersionStore, trainAndStore } from './versions.js';
 import { createWorldAddressee } from './world.js';
-import { baseModel, checkCasts, createWorld, templateFor } from './worlds.js';
+import { baseModel, checkCasts, checkpointsIn, createWorld, templateFor } from './worlds.js';
 
 export interface RunOptions {
   readonly config: Config;
@@ -67,181 +67,168 @@ export interface Run {
   stop(): void;
   pause(): void;
   resume(): void;
-  /** Kills one worker thread. Tests only. */
-  killWorker(index: number): Promise<void>;
 }
 
-/** Builds a run; nothing is written before the config, world and M0 are known to be good. */
+/** All that a run is bound of, checked before anything is written. */
+interface Parts {
+  readonly options: RunOptions;
+  readonly world: World;
+  readonly template: JudgeTemplate;
+  readonly base: Checkpoint;
+  readonly model: SharedModel;
+  readonly measuring$: Run['measuring$'];
+  /** Says something from outside the roles, once the run is on its way. */
+  readonly interject: Sequencer['interject'];
+}
+
+/** Builds a run; nothing is written before the config, world, casts and M0 are known to be good. */
 export async function createRun(options: RunOptions): Promise<Run> {
-  const { config, clock } = options;
+  const { config, workers, backend, faults = [] } = options;
   const world = createWorld(config);
   const template = templateFor(config, world);
   checkCasts(config, world);
   const base = await readCheckpoint(baseModel(config, options.assets));
-  const messages$ = new Subject<Envelope>();
-  const measuring$: Run['measuring$'] = new Subject();
   let sequencer: Sequencer | undefined;
-  const model = await createLanguageModel({
-    workers: options.workers,
-    backend: options.backend,
-    onWorkerCrash: ({ task, attempt, reason }) =>
-      sequencer?.interject('model', {
-        to: 'record',
-        message: { type: 'worker.crashed', body: { task: task ?? 'idle', attempt, reason } },
-      }),
-    ...(options.faults ? { faults: options.faults } : {}),
-  });
+  const interject: Sequencer['interject'] = (...said) => sequencer?.interject(...said);
+  const onWorkerCrash = ({ task, attempt, reason }: WorkerCrash) => {
+    const body = { task: task ?? 'idle', attempt, reason };
+    interject('model', { to: 'record', message: { type: 'worker.crashed', body } });
+  };
+  const model = await createLanguageModel({ workers, backend, onWorkerCrash, faults });
   try {
-    const folder = createRunFolder(options.out);
-    const M0 = versionOf(0);
-    model.register(M0, base);
-    const store = createVersionStore(model, folder);
-    const datasets = createDatasets(config, world.format, template);
-    const configText = `${JSON.stringify({ ...config, used: { backend: model.backend, template, format: world.format, ...options.versions } }, null, 2)}\n`;
-    writeAtomic(folder.config, configText);
-    await store.save(M0);
-    const log = openLog(folder.log);
-    const outcome = outcomeHash();
-    const made: string[] = [M0];
-    const addressees = [
-      createWorldAddressee(world),
-      createScorer(world),
-      createEvaluator({
-        config,
-        model,
-        world,
-        template,
-        seedData: () => datasets.seed,
-        load: store.load,
-        exists: (version) => model.has(version) || version.startsWith('checkpoint:'),
-        onProgress: (version, share) => measuring$.next({ version, share }),
-      }),
-      createSharedModel({
-        model,
-        batchRows: config.flow.batchRows,
-        window: config.flow.window,
-        load: store.load,
-        train: (job, onStep) =>
-          trainAndStore(job, onStep, { config, model, folder, datasets, save: store.save }),
-        onStep: (to, step, cause) =>
-          sequencer?.interject(
-            'model',
-            { to: 'record', message: { type: 'training.stepped', body: stepped(to, step) } },
-            cause,
-          ),
-      }),
-    ];
-    const publish = (envelope: Envelope) => {
-      datasets.observe(envelope);
-      outcome.add(envelope);
-      if (envelope.type === 'version.made')
-        keepVersion(folder, made, envelope.body as BodyOf<'version.made'>);
-      if (envelope.type === 'evaluation.made') keepMetrics(folder, envelope);
-      messages$.next(envelope);
-    };
-    sequencer = createSequencer({
-      log,
-      clock,
-      role: createRoles(config, world, template),
-      addressee: (address) => addressees.find((one) => one.address === address),
-      addressees,
-      publish,
-      isLast: ({ type }) => type === 'run.finished' || type === 'run.failed',
-    });
-    const manifest = (status: Manifest['status'], reason: string | null): Manifest => ({
-      formatVersion: 1,
-      status,
-      count: log.count,
-      headHash: log.head,
-      outcomeHash: status === 'running' ? null : outcome.digest(),
-      reason,
-      versions: made,
-    });
-    folder.writeManifest(manifest('running', null));
-    const conductor = sequencer;
-    conductor.interject('user', {
-      to: 'coordinator',
-      message: {
-        type: 'run.start',
-        body: { configHash: sha256(configText), baseHash: weightsHash(base.weights) },
-      },
-    });
-    let failure: string | null = null;
-    messages$.subscribe(({ type, body }) => {
-      if (type === 'run.failed') failure = (body as BodyOf<'run.failed'>).reason;
-    });
-    return {
-      folder,
-      backend: model.backend,
-      messages$,
-      measuring$,
-      async start() {
-        try {
-          const ended = await conductor.run();
-          const status = failure !== null ? 'failed' : ended;
-          folder.writeManifest(manifest(status, failure));
-          return {
-            status,
-            folder,
-            messages: log.count,
-            outcomeHash: outcome.digest(),
-            headHash: log.head,
-            reason: failure,
-          };
-        } catch (error) {
-          tryManifest(folder, manifest('failed', reasonOf(error)));
-          throw error;
-        } finally {
-          log.close();
-          messages$.complete();
-          await model.close();
-        }
-      },
-      stop: () => conductor.stop(),
-      pause: () =>
-        conductor.interject('user', { to: 'coordinator', message: { type: 'run.pause', body: {} } }),
-      resume: () =>
-        conductor.interject('user', { to: 'coordinator', message: { type: 'run.resume', body: {} } }),
-      killWorker: (index) => model.kill(index),
-    };
+    model.register(versionOf(0), base);
+    for (const dir of checkpointsIn(config))
+      model.register(checkpointVersion(dir), await readCheckpoint(dir));
+    const bound = await bind({ options, world, template, base, model, measuring$: new Subject(), interject });
+    sequencer = bound.sequencer;
+    return bound.run;
   } catch (error) {
     await model.close();
     throw error;
   }
 }
 
-const stepped = (
-  to: VersionId,
-  { step, steps, loss, gradNorm, learningRate, accuracy, margin }: TrainStep,
-): BodyOf<'training.stepped'> => ({
-  to,
-  step,
-  steps,
-  loss,
-  gradNorm,
-  learningRate,
-  accuracy: accuracy ?? null,
-  margin: margin ?? null,
-});
-
-function keepVersion(folder: RunFolder, made: string[], lineage: BodyOf<'version.made'>): void {
-  made.push(lineage.version);
-  writeAtomic(join(folder.model(lineage.version), 'lineage.json'), `${JSON.stringify(lineage, null, 2)}\n`);
+/** Makes the folder and joins roles, addressees, log and views. */
+async function bind(parts: Parts): Promise<{ readonly run: Run; readonly sequencer: Sequencer }> {
+  const { options, world, template, base, model } = parts;
+  const { config, clock, versions } = options;
+  const folder = createRunFolder(options.out);
+  const used = { backend: model.backend, template, format: world.format, ...versions };
+  const configText = `${JSON.stringify({ ...config, used }, null, 2)}\n`;
+  writeAtomic(folder.config, configText);
+  const store = createVersionStore(model, folder);
+  await store.save(versionOf(0));
+  const log = openLog(folder.log);
+  const keeper = createKeeper(folder, log);
+  const datasets = createDatasets(config, world.format, template);
+  const addressees = createAddressees(parts, folder, datasets, store);
+  const messages$ = new Subject<Envelope>();
+  const sequencer = createSequencer({
+    log,
+    clock,
+    role: createRoles(config, world, template),
+    addressee: (address) => addressees.find((one) => one.address === address),
+    addressees,
+    publish: (envelope) => {
+      datasets.observe(envelope);
+      keeper.observe(envelope);
+      messages$.next(envelope);
+    },
+    isLast: ({ type }) => type === 'run.finished' || type === 'run.failed',
+  });
+  keeper.writeManifest('running', null);
+  const start = { configHash: sha256(configText), baseHash: weightsHash(base.weights) };
+  sequencer.interject('user', { to: 'coordinator', message: { type: 'run.start', body: start } });
+  return { sequencer, run: runOf(parts, { folder, log, keeper, sequencer, messages$ }) };
 }
 
-function keepMetrics(folder: RunFolder, { seq, body }: Envelope): void {
-  const { version, metrics } = body as BodyOf<'evaluation.made'>;
-  appendFileSync(
-    folder.metrics,
-    metrics.map((metric) => `${JSON.stringify({ version, ...metric, seq })}\n`).join(''),
-  );
+function createAddressees(
+  { options, world, template, model, measuring$, interject }: Parts,
+  folder: RunFolder,
+  datasets: Datasets,
+  { load, save }: ReturnType<typeof createVersionStore>,
+): readonly Addressee[] {
+  const { config } = options;
+  const onStep = (to: VersionId, step: TrainStep, cause: number) =>
+    interject(
+      'model',
+      { to: 'record', message: { type: 'training.stepped', body: stepped(to, step) } },
+      cause,
+    );
+  return [
+    createWorldAddressee(world),
+    createScorer(world),
+    createEvaluator({
+      config,
+      model,
+      world,
+      template,
+      seedData: () => datasets.seed,
+      load,
+      exists: (version) => model.has(version),
+      onProgress: (version, share) => measuring$.next({ version, share }),
+    }),
+    createSharedModel({
+      model,
+      batchRows: config.flow.batchRows,
+      window: config.flow.window,
+      load,
+      train: (job, onStep) => trainAndStore(job, onStep, { config, model, folder, datasets, save }),
+      onStep,
+    }),
+  ];
 }
 
-/** When the disk is full the old manifest stays: the log is the truth. */
-function tryManifest(folder: RunFolder, manifest: Manifest): void {
+interface Bound {
+  readonly folder: RunFolder;
+  readonly log: LogWriter;
+  readonly keeper: Keeper;
+  readonly sequencer: Sequencer;
+  readonly messages$: Subject<Envelope>;
+}
+
+function runOf({ model, measuring$ }: Parts, { folder, log, keeper, sequencer, messages$ }: Bound): Run {
+  const say = (type: 'run.pause' | 'run.resume') =>
+    sequencer.interject('user', { to: 'coordinator', message: { type, body: {} } });
+  const ended = (status: RunEnd['status']): RunEnd => {
+    const reason = keeper.failure;
+    keeper.writeManifest(status, reason);
+    return { status, folder, messages: log.count, outcomeHash: keeper.outcome(), headHash: log.head, reason };
+  };
+  return {
+    folder,
+    backend: model.backend,
+    messages$,
+    measuring$,
+    async start() {
+      try {
+        const end = await sequencer.run();
+        return ended(keeper.failure === null ? end : 'failed');
+      } catch (error) {
+        tryToWrite(() => keeper.writeManifest('failed', reasonOf(error)));
+        throw error;
+      } finally {
+        log.close();
+        messages$.complete();
+        await model.close();
+      }
+    },
+    stop: () => sequencer.stop(),
+    pause: () => say('run.pause'),
+    resume: () => say('run.resume'),
+  };
+}
+
+/** On a full disk the old manifest stays; the failure that brought us here is the one to report. */
+function tryToWrite(write: () => void): void {
   try {
-    folder.writeManifest(manifest);
+    write();
   } catch {
-    // the failure that brought us here is the one to report
+    // see above
   }
 }
+
+const stepped = (to: VersionId, step: TrainStep): BodyOf<'training.stepped'> => {
+  const { steps, loss, gradNorm, learningRate, accuracy = null, margin = null } = step;
+  return { to, step: step.step, steps, loss, gradNorm, learningRate, accuracy, margin };
+};

@@ -2,7 +2,6 @@
  * Versions between memory and disk: brings their weights to the model, derives what a new one is trained on, and keeps it in
  * the run's folder. A version is announced only when it is on disk.
  */
-import { readCheckpoint } from '../src/lm/checkpoint.js';
 import { writeCheckpoint } from '../src/lm/checkpoint-writer.js';
 import { weightsHash } from '../src/lm/weights.js';
 import type { TrainingResult } from '../src/players/shared-model.js';
@@ -23,12 +22,10 @@ export function createVersionStore(model: SharedModel, folder: RunFolder) {
   };
   const load = async (version: VersionId) => {
     if (model.has(version)) return;
-    if (!version.startsWith('checkpoint:'))
-      throw new SoliloquyError('checkpoint.missing', `version ${version} doesn't exist yet`, {
-        version,
-        fix: 'cast a version that is made before it is needed',
-      });
-    model.register(version, await readCheckpoint(version.slice('checkpoint:'.length)));
+    throw new SoliloquyError('checkpoint.missing', `version ${version} doesn't exist yet`, {
+      version,
+      fix: 'cast a version that is made before it is needed',
+    });
   };
   return { save, load };
 }

@@ -69,3 +69,13 @@ export function checkCasts(config: Config, world: World): void {
       { option: 'cast.judge', fix: 'cast another judge, or run the microworld' },
     );
 }
+
+/** Folders of all models that are cast beside the run's own. */
+export function checkpointsIn({ cast }: Config): string[] {
+  const members = [
+    ...membersOf(parseCast('generator', cast.generator)),
+    ...membersOf(parseCast('responder', cast.responder)),
+    ...membersOf(parseCast('judge', cast.judge)),
+  ];
+  return [...new Set(members.flatMap((member) => (member.player === 'checkpoint' ? [member.dir] : [])))];
+}

@@ -272,6 +272,13 @@ describe('casting', () => {
     );
   });
 
+  it('a checkpoint that is not there is refused before anything is written', async () => {
+    const nowhere = out();
+    const cast = { judge: `checkpoint:${join(folder.path, 'nonesuch')}` };
+    await expect(tinyRun(config({ cast }), nowhere)).rejects.toMatchObject({ name: 'SoliloquyError' });
+    expect(existsSync(nowhere)).toBe(false);
+  });
+
   it('positives-only trains on seed data and perfect answers, from M0, without a reference', async () => {
     const { envelopes } = await finishedRun(
       config({ iterations: 1, cast: { judge: 'constant:5', trainer: 'sft-positives' } }),
