@@ -10,13 +10,16 @@ const ADVANCE = 7.83;
 const PAD = 18;
 
 const lines = readFileSync(0, 'utf8').replace(/\s+$/, '').split('\n');
-const escaped = (text) => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
+const escaped = (text) =>
+  text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;').replace(/ /g, '\u00a0');
 const width = Math.ceil(Math.max(...lines.map((line) => [...line].length)) * ADVANCE + 2 * PAD);
 const height = lines.length * LINE + 2 * PAD;
 const isTitle = (line) => /^[A-Z]/.test(line);
 const rows = lines.map((line, i) => {
   const y = PAD + (i + 0.75) * LINE;
-  return `<text x="${PAD}" y="${y}"${isTitle(line) ? ' class="title"' : ''}>${escaped(line)}</text>`;
+  const text = line.trimStart();
+  const x = PAD + ([...line].length - [...text].length) * ADVANCE;
+  return `<text x="${x}" y="${y}"${isTitle(line) ? ' class="title"' : ''}>${escaped(text)}</text>`;
 });
 process.stdout.write(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}">
 <style>text{font:${FONT}px "DejaVu Sans Mono",Menlo,Consolas,monospace;fill:#d6deeb;white-space:pre}.title{fill:#7fdbca;font-weight:bold}</style>

@@ -52,6 +52,8 @@ function withInterval(metric: Metric | undefined, show: (value: number) => strin
 const metricOf = (tally: Tally, version: string, name: string): Metric | undefined =>
   tally.metrics.get(version)?.get(name);
 
+export const world = (tally: Tally): string => `World\n${tally.notes.map((note) => ` ${note}`).join('\n')}`;
+
 export function lineage(tally: Tally): string {
   const rows = tally.versions.map(
     ({ version, from, reference, datasets, rows, tooLong, judge, weightsHash }) => [
@@ -174,7 +176,14 @@ export function warnings(tally: Tally): string[] {
 
 export function summary(tally: Tally): string {
   const notes = warnings(tally).map((line) => ` ! ${line}`);
-  const parts = [lineage(tally), headToHead(tally), judging(tally), gap(tally), episodes(tally)];
+  const parts = [
+    world(tally),
+    lineage(tally),
+    headToHead(tally),
+    judging(tally),
+    gap(tally),
+    episodes(tally),
+  ];
   if (notes.length > 0) parts.push(`Mind\n${notes.join('\n')}`);
   return parts.join('\n\n');
 }

@@ -86,6 +86,11 @@ function rows<T>(
   });
 }
 
+function meanTruth(rows: readonly Demonstration[]): number {
+  const scores = rows.map(({ prompt, response }) => trueScore(parseTask(prompt)!, response).score);
+  return scores.reduce((sum, score) => sum + score, 0) / Math.max(1, scores.length);
+}
+
 export function seedData(options: MicroworldOptions): SeedData {
   const manner = options.demonstrators ?? DEMONSTRATORS;
   const tasks = heldOutTasks(Math.max(options.heldOut ?? 300, options.probes ?? 150));
@@ -109,7 +114,7 @@ export function seedData(options: MicroworldOptions): SeedData {
     .map((task, i): HeldOutPrompt => ({ id: name('held-out', i), prompt: task.prompt }));
   const probes = tasks.slice(0, options.probes ?? 150).map(probeGroup);
   const notes = [
-    `microworld, seed ${options.seed}: demonstrations of quality ${manner.quality}, right judgements`,
+    `microworld, seed ${options.seed}: ${ift.length} demonstrations of mean true score ${meanTruth(ift).toFixed(2)}, ${eft.length} right judgements`,
     `${heldOut.length} held-out prompts and ${probes.length} probe groups from a bank that no seed changes`,
   ];
   return { ift, eft, ranked: [], heldOut, probes, notes };
