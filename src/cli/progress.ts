@@ -17,7 +17,7 @@ interface Part {
 /** A trained sequence costs about so many sampled ones. */
 const TRAINED = 1.5;
 /** Share of the asks that pass the filters, for want of knowing. */
-const NEW = 0.6;
+const NEW = 0.45;
 
 export function partsOf(config: Config): Part[] {
   const { world, invent, respond, judge, evaluate, sft, dpo, iterations, eft } = config;

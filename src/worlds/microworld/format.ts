@@ -2,12 +2,18 @@
  * How a model of the microworld is spoken to: chat, invention of prompts, and the two judge prompts.
  */
 import type { JudgeTemplate, PromptFormat } from '../../protocol/records.js';
-import { CHOICES, NUMBERS } from './vocabulary.js';
+import { CHOICES, NUMBERS, SPECIALS } from './vocabulary.js';
+
+/**
+ * Any control word ends a text, as a chat model's turn tokens do. Else a response may go on with `<eval> … score : five` and
+ * judge itself inside the judge's own prompt: before this was closed, DPO found it (experiments/LOG.md, 2026-11-22).
+ */
+const STOP = [...SPECIALS];
 
 export const FORMAT: PromptFormat = {
   chat: '<user> {{prompt}} <asst>',
   invent: { header: '', item: '<prompt> {{prompt}} ', tail: '<prompt>' },
-  stop: { response: ['<eos>'], judgement: ['<eos>'], prompt: ['<eos>', '<prompt>'] },
+  stop: { response: STOP, judgement: STOP, prompt: STOP },
 };
 
 const points = (words: readonly string[]): Readonly<Record<string, number>> =>
