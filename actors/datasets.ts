@@ -20,6 +20,7 @@ import type { TextRow } from '../src/stages/seed.js';
 import {
   encodePreferences,
   encodeSft,
+  endOf,
   type PairFact,
   type PositiveFact,
   preferenceTexts,
@@ -111,13 +112,7 @@ export function createDatasets(config: Config, format: PromptFormat, template: J
   };
 
   const build: Datasets['build'] = ({ objective, datasets }, tokenizer, maxTokens, write) => {
-    const end = tokenizer.eosIds[0];
-    if (end === undefined)
-      throw new SoliloquyError(
-        'tokenizer.invalid',
-        'the model has no end-of-sequence token to be trained with',
-        { fix: 'name eos_token_id in generation_config.json' },
-      );
+    const end = endOf(tokenizer);
     const hashes: string[] = [];
     const put = (name: string, rows: readonly object[]) => {
       const content = jsonl(rows);

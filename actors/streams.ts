@@ -42,7 +42,8 @@ export interface Progress {
   readonly messages: number;
 }
 
-const START: Progress = {
+/** Before the first message. */
+export const START: Progress = {
   phase: 'start',
   asks: 0,
   invented: 0,

@@ -22,6 +22,7 @@ const rows = lines.map((line, i) => {
   return `<text x="${x}" y="${y}"${isTitle(line) ? ' class="title"' : ''}>${escaped(text)}</text>`;
 });
 process.stdout.write(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}">
+<title>What npm start printed at its end</title>
 <style>text{font:${FONT}px "DejaVu Sans Mono",Menlo,Consolas,monospace;fill:#d6deeb;white-space:pre}.title{fill:#7fdbca;font-weight:bold}</style>
 <rect width="100%" height="100%" rx="8" fill="#0f1b2a"/>
 ${rows.join('\n')}

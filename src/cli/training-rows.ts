@@ -5,7 +5,7 @@
 import { SoliloquyError } from '../protocol/errors.js';
 import type { TargetRow, TrainData } from '../protocol/lm.js';
 import type { Tokenizer } from '../protocol/ports.js';
-import { encodeTarget } from '../stages/train.js';
+import { encodeTarget, endOf } from '../stages/train.js';
 import type { DpoText, SftText } from './training-data.js';
 
 export interface Encoding {
@@ -26,14 +26,7 @@ interface Asked {
 }
 
 function encodeAnswer({ tokenizer, file }: Encoding, { line, prompt }: Asked, answer: string): TargetRow {
-  const end = tokenizer.eosIds[0];
-  if (end === undefined)
-    throw new SoliloquyError(
-      'tokenizer.invalid',
-      'the model has no end-of-sequence token to be trained with',
-      { fix: 'name eos_token_id in generation_config.json' },
-    );
-  const row = encodeTarget(tokenizer, prompt, answer, end);
+  const row = encodeTarget(tokenizer, prompt, answer, endOf(tokenizer));
   if (row.targetStart > 0) return row;
   throw new SoliloquyError(
     'data.invalid',

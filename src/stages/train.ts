@@ -3,6 +3,7 @@
  * shuffles it). Paper §2.1 (IFT + EFT), §2.3 (AIFT pairs; positives only).
  * Invariant: loss falls on the target (response, judgement) and the token that ends it, never on the prompt.
  */
+import { SoliloquyError } from '../protocol/errors.js';
 import type { PairId } from '../protocol/ids.js';
 import type { PreferenceRow, TargetRow } from '../protocol/lm.js';
 import type { ScoredResponse } from '../protocol/messages.js';
@@ -82,6 +83,15 @@ const withoutText = ({ text: _text, ...rest }: ScoredResponse): Omit<ScoredRespo
 export interface Encoded<Row> {
   readonly rows: readonly Row[];
   readonly tooLong: readonly string[];
+}
+
+/** The token that ends a target; a model without one can't be taught to stop. */
+export function endOf(tokenizer: Tokenizer): number {
+  const [end] = tokenizer.eosIds;
+  if (end !== undefined) return end;
+  throw new SoliloquyError('tokenizer.invalid', 'the model has no end-of-sequence token to be trained with', {
+    fix: 'name eos_token_id in generation_config.json',
+  });
 }
 
 /** Prompt and target are encoded apart, as when the model answers (BOS and all); `endId` teaches it to stop. */

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { nextProgress, type Progress } from '../../actors/streams.js';
+import { nextProgress, type Progress, START } from '../../actors/streams.js';
 import { partsOf, shareDone } from '../../src/cli/progress.js';
 import type { BodyOf } from '../../src/protocol/messages.js';
 import { summary, warnings } from '../../src/report/summary.js';
@@ -68,18 +68,7 @@ describe('the summary', () => {
 describe('the share of a run that is done', () => {
   it('never falls, starts at nothing and ends with all', () => {
     const parts = partsOf(tinyConfig('m0', { iterations: 1 }));
-    let progress: Progress = {
-      phase: 'start',
-      asks: 0,
-      invented: 0,
-      closed: 0,
-      pairs: 0,
-      judgements: 0,
-      step: 0,
-      steps: 0,
-      loss: null,
-      messages: 0,
-    };
+    let progress: Progress = START;
     const shares = run.envelopes.map((envelope) => {
       progress = nextProgress(progress, envelope);
       return shareDone(parts, progress, 0);
