@@ -58,7 +58,9 @@ describe('microworld tokenizer', () => {
       verdict.marker,
       ...Object.keys(verdict.words!),
     ]);
-    const stops = [FORMAT.stop.response, FORMAT.stop.judgement, FORMAT.stop.prompt].flat();
+    const stops = [FORMAT.stop.response, FORMAT.stop.judgement, FORMAT.stop.prompt]
+      .flat()
+      .filter((stop) => stop !== '<unk>'); // itself the unknown token
     const { header, item, tail } = FORMAT.invent;
     const text = [...judges, ...stops, FORMAT.chat, header, item, tail]
       .join(' ')
