@@ -35,7 +35,7 @@ Examples
   soliloquy run                                     the paper's loop on the embedded world
   soliloquy run --quick                             the same path in under a minute
   soliloquy run frozen-judge --seed 3               an experiment of experiments/
-  soliloquy run --cast.judge ensemble:[live,frozen:M1] --set dpo.beta=0.2
+  soliloquy run --cast.judge 'ensemble:[live,frozen:M1]' --set dpo.beta=0.2
   soliloquy run --world open-assistant --data trees.jsonl --model ./checkpoint`;
 
 export function runCommand(): Command {
