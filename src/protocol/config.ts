@@ -150,7 +150,7 @@ export const configSchema = z.strictObject({
       sampling: sampling(0.7, 0.9, 32),
       judgeSamples: atLeastOne.default(3),
       resamples: atLeastOne.default(1000),
-      /** Ends a stage's training at its last step; kept for a later early-stopping rule. */
+      /** Coverage of the bootstrap intervals. */
       confidence: z.number().gt(0).lt(1).default(0.95),
     })
     .prefault({}),

@@ -184,7 +184,7 @@ describe('linesOf', () => {
   });
 });
 
-const OA = '/work/shared/data/oa_en100';
+const OA = join(import.meta.dirname, '../../../../shared/data/oa_en100');
 describe.skipIf(!existsSync(OA))(
   `open-assistant — the 100-tree export (skipped where ${OA} is absent)`,
   () => {
