@@ -2,7 +2,7 @@
  * `soliloquy generate`: one continuation by one model.
  */
 import { Command, Option } from 'commander';
-import type { BackendChoice } from '../pool/messages.js';
+import type { BackendChoice } from '../protocol/backends.js';
 import { resolveConfig } from '../protocol/config.js';
 import type { Sampling } from '../protocol/lm.js';
 import { keyOf } from '../rng.js';

@@ -4,7 +4,7 @@
 import { Option } from 'commander';
 import { type Checkpoint, readCheckpoint } from '../lm/checkpoint.js';
 import { createLanguageModel, type SharedModel } from '../pool/language-model.js';
-import type { BackendChoice } from '../pool/messages.js';
+import { BACKEND_CHOICES, type BackendChoice } from '../protocol/backends.js';
 import { SoliloquyError } from '../protocol/errors.js';
 import { type VersionId, versionId } from '../protocol/ids.js';
 import type { Machinery } from './options.js';
@@ -14,7 +14,7 @@ export const MODEL: VersionId = versionId('model');
 
 export const backendOption = (): Option =>
   new Option('--backend <name>', 'what does the numbers')
-    .choices(['auto', 'tensorflow', 'wasm', 'cpu'])
+    .choices(BACKEND_CHOICES)
     .default('auto' satisfies BackendChoice);
 
 /** Runs `use` with worker threads that are gone when it ends, however it ends. A thread that died is told on standard error. */

@@ -3,7 +3,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { BackendChoice } from '../pool/messages.js';
+import { BACKEND_CHOICES, type BackendChoice } from '../protocol/backends.js';
 
 export const wholeNumber =
   (low: number, high = Number.MAX_SAFE_INTEGER) =>
@@ -47,9 +47,7 @@ export const withMachinery = (command: Command): Command =>
       defaultWorkers(),
     )
     .addOption(
-      new Option('--backend <name>', 'what does the numbers')
-        .choices(['auto', 'tensorflow', 'wasm', 'cpu'])
-        .default('auto'),
+      new Option('--backend <name>', 'what does the numbers').choices(BACKEND_CHOICES).default('auto'),
     );
 
 export const systemClock = { now: () => Date.now() };

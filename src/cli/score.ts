@@ -4,7 +4,7 @@
 import Table from 'cli-table3';
 import { Command, Option } from 'commander';
 import type { SharedModel } from '../pool/language-model.js';
-import type { BackendChoice } from '../pool/messages.js';
+import type { BackendChoice } from '../protocol/backends.js';
 import { MODEL_HELP, modelArgument } from './model-argument.js';
 import {
   backendOption,

@@ -5,6 +5,7 @@
  * Laws: a row's outputs do not depend on the rows beside it; the same input gives the same bits on one backend;
  * no tensor outlives a call except those of a loaded model, which `dispose` frees.
  */
+import type { Backend } from '../protocol/backends.js';
 import type { RngKey, SampleOutput, SampleRow } from '../protocol/lm.js';
 import type { Architecture } from './architecture.js';
 
@@ -50,20 +51,22 @@ export interface GradientSums {
   readonly margin: number;
 }
 
+/** One call at a time. */
 export interface LoadedModel {
   /** KV-cached; finished rows leave the batch. */
-  sample(rows: readonly SampleRow[]): SampleOutput[];
+  sample(rows: readonly SampleRow[]): Promise<SampleOutput[]>;
   /** log p of each token given those before it; [0] is NaN. */
-  score(sequences: readonly (readonly number[])[]): Float32Array[];
+  score(sequences: readonly (readonly number[])[]): Promise<Float32Array[]>;
   /** Writes d(loss / scale)/d(parameter) for this micro-batch into `into` (canonical order, overwritten). */
-  gradient(task: GradientTask, into: Float32Array): GradientSums;
-  dispose(): void;
+  gradient(task: GradientTask, into: Float32Array): Promise<GradientSums>;
+  dispose(): Promise<void>;
 }
 
 export interface Engine {
-  /** `tensorflow`, `wasm` or `cpu`. */
-  readonly backend: string;
-  load(weights: Weights): LoadedModel;
+  readonly backend: Backend;
+  /** A row's numbers keep every bit whoever stands beside it; else they may differ in the last ones. */
+  readonly rowExact: boolean;
+  load(weights: Weights): Promise<LoadedModel>;
   /** Tensors alive now: the count before a public call equals the count after. */
   liveTensors(): number;
 }

@@ -1,15 +1,18 @@
 /**
- * The `LanguageModel` port over worker threads. Owns the threads and the registered versions; knows no role. One `sample` call
- * is one task; `score` and `train` are cut by rules that don't depend on the number of workers.
+ * The `LanguageModel` port over worker threads. Owns the threads and the registered versions; knows no role. `score` and
+ * `train` are cut into tasks by rules that don't depend on the number of workers; a `sample` call is one task, or, where
+ * the engine's rows are exact, one for each worker that has nothing to do.
  */
 import type { Checkpoint } from '../lm/checkpoint.js';
 import { sequencesOf } from '../lm/training-plan.js';
+import type { Backend, BackendChoice } from '../protocol/backends.js';
 import { SoliloquyError } from '../protocol/errors.js';
 import type { VersionId } from '../protocol/ids.js';
 import type { SampleOutput, SampleRow, TrainOutcome, TrainSpec, TrainStep } from '../protocol/lm.js';
 import type { LanguageModel } from '../protocol/ports.js';
-import type { BackendChoice, Held } from './messages.js';
+import type { Held } from './messages.js';
 import { createRunner, type PlannedFault, type Runner, type WorkerCrash } from './runner.js';
+import { samplePartsOf } from './sample-parts.js';
 import { scoreChunksOf } from './score-chunks.js';
 import { type TrainerPorts, trainVersion } from './trainer.js';
 import { createVersions, immutable, type Versions } from './versions.js';
@@ -58,9 +61,7 @@ function capped(rows: readonly SampleRow[], maxPositions: number): SampleRow[] {
   });
 }
 
-async function startedRunner(
-  options: LanguageModelOptions,
-): Promise<{ runner: Runner; backend: Exclude<BackendChoice, 'auto'> }> {
+async function startedRunner(options: LanguageModelOptions): Promise<Omit<Parts, 'versions'>> {
   const { workers, backend, onWorkerCrash = () => undefined, faults = [] } = options;
   if (!Number.isInteger(workers) || workers < 1)
     throw new SoliloquyError('config.invalid', `${workers} is not a number of workers`, { workers });
@@ -75,7 +76,8 @@ async function startedRunner(
 
 interface Parts {
   readonly runner: Runner;
-  readonly backend: Exclude<BackendChoice, 'auto'>;
+  readonly backend: Backend;
+  readonly rowExact: boolean;
   readonly versions: Versions;
 }
 
@@ -99,7 +101,7 @@ async function score(
 }
 
 async function sample(
-  { runner, backend, versions }: Parts,
+  { runner, backend, rowExact, versions }: Parts,
   version: VersionId,
   rows: readonly SampleRow[],
 ): Promise<readonly SampleOutput[]> {
@@ -107,7 +109,17 @@ async function sample(
   const prompts = rows.map((row) => row.promptIds);
   checkIds(versions, version, prompts);
   if (rows.length === 0) return [];
-  return runner.run(backend, { kind: 'sample', model, rows: capped(rows, model.architecture.maxPositions) });
+  const all = capped(rows, model.architecture.maxPositions);
+  const out: SampleOutput[] = new Array(rows.length);
+  const part = async (places: readonly number[]) => {
+    const task = { kind: 'sample' as const, model, rows: places.map((place) => all[place]!) };
+    const outputs = await runner.run(backend, task);
+    places.forEach((place, i) => {
+      out[place] = outputs[i]!;
+    });
+  };
+  await Promise.all(samplePartsOf(all, rowExact ? runner.idle() : 1).map(part));
+  return out;
 }
 
 /** `name` is given to one training only. */
@@ -137,9 +149,10 @@ async function train(
 }
 
 export async function createLanguageModel(options: LanguageModelOptions): Promise<SharedModel> {
-  const { runner, backend } = await startedRunner(options);
+  const started = await startedRunner(options);
+  const { runner, backend } = started;
   const versions = createVersions(runner.retire);
-  const parts: Parts = { runner, backend, versions };
+  const parts: Parts = { ...started, versions };
   let trainings = 0;
   return {
     backend,

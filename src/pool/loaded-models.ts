@@ -8,32 +8,34 @@ import type { ModelRef } from './messages.js';
 const CAPACITY = 3;
 
 export interface LoadedModels {
-  /** Valid until the next call. */
-  get(model: ModelRef): LoadedModel;
-  drop(keys: readonly string[]): void;
+  /** Valid until the next call. One call at a time. */
+  get(model: ModelRef): Promise<LoadedModel>;
+  drop(keys: readonly string[]): Promise<void>;
   keys(): string[];
 }
 
 export function createLoadedModels(engine: Engine, capacity: number = CAPACITY): LoadedModels {
   // Insertion order is order of use.
   const loaded = new Map<string, LoadedModel>();
-  const drop = (key: string) => {
+  const drop = async (key: string): Promise<void> => {
     const model = loaded.get(key);
     loaded.delete(key);
-    model?.dispose();
+    await model?.dispose();
   };
   return {
-    get({ key, architecture, data }) {
+    async get({ key, architecture, data }) {
       const known = loaded.get(key);
       if (known) loaded.delete(key);
       else
         for (const oldest of [...loaded.keys()].slice(0, Math.max(0, loaded.size - capacity + 1)))
-          drop(oldest);
-      const model = known ?? engine.load({ architecture, data: new Float32Array(data) });
+          await drop(oldest);
+      const model = known ?? (await engine.load({ architecture, data: new Float32Array(data) }));
       loaded.set(key, model);
       return model;
     },
-    drop: (keys) => keys.forEach(drop),
+    async drop(keys) {
+      for (const key of keys) await drop(key);
+    },
     keys: () => [...loaded.keys()],
   };
 }

@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { type Architecture, sizeOf } from '../lm/architecture.js';
 import type { GradientSums, GradientTask } from '../lm/engine.js';
+import { BACKEND_CHOICES, BACKENDS, type Backend } from '../protocol/backends.js';
 import type { SampleOutput, SampleRow } from '../protocol/lm.js';
 
 const count = z.number().int().nonnegative();
@@ -113,7 +114,7 @@ export type Task = z.infer<typeof taskSchema>;
 export type TaskKind = Task['kind'];
 
 export const envelopeSchema = z.strictObject({
-  backend: z.enum(['auto', 'tensorflow', 'wasm', 'cpu']),
+  backend: z.enum(BACKEND_CHOICES),
   /** Keys of weights that are gone: drop what is loaded of them. */
   retired: z.array(z.string()),
   /** Tests only: die after the work, before the answer. */
@@ -121,11 +122,10 @@ export const envelopeSchema = z.strictObject({
   task: taskSchema,
 });
 export type Envelope = z.infer<typeof envelopeSchema>;
-export type BackendChoice = Envelope['backend'];
 export type Fault = NonNullable<Envelope['fault']>;
 
 export interface Answers {
-  readonly hello: { readonly backend: Exclude<BackendChoice, 'auto'> };
+  readonly hello: { readonly backend: Backend; readonly rowExact: boolean };
   readonly sample: readonly SampleOutput[];
   readonly score: readonly Float32Array[];
   readonly gradient: GradientSums;
@@ -139,7 +139,7 @@ export interface Answers {
 const anyNumber = z.custom<number>((value) => typeof value === 'number');
 
 export const answerSchemas: { readonly [K in TaskKind]: z.ZodType<Answers[K]> } = {
-  hello: z.object({ backend: z.enum(['tensorflow', 'wasm', 'cpu']) }),
+  hello: z.object({ backend: z.enum(BACKENDS), rowExact: z.boolean() }),
   sample: z.array(z.object({ ids, logprob: z.number(), finish: z.enum(['stop', 'length']) })),
   score: z.array(z.instanceof(Float32Array)),
   gradient: z.object({ loss: anyNumber, positive: anyNumber, margin: anyNumber }),

@@ -6,11 +6,11 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
+import type { BackendChoice } from '../protocol/backends.js';
 import { type ErrorCode, reasonOf, SoliloquyError } from '../protocol/errors.js';
 import {
   type Answers,
   answerSchemas,
-  type BackendChoice,
   type Envelope,
   type Fault,
   type Held,
@@ -49,6 +49,8 @@ export interface RunnerOptions {
 
 export interface Runner {
   run<T extends Task>(backend: BackendChoice, task: T): Promise<Answers[T['kind']]>;
+  /** Workers that no task waits for or keeps busy. */
+  idle(): number;
   /** Workers drop what they loaded under this key with their next task. */
   retire(key: string): void;
   /** What living workers said they keep. */
@@ -173,6 +175,7 @@ export function createRunner(options: RunnerOptions): Runner {
   const faultOf = createFaultPlan(options.faults);
   const keepAlive = createKeepAlive();
   let retired: readonly string[] = [];
+  let underWay = 0;
   let closing: Promise<void> | undefined;
   const context: RetryContext = {
     closed: () => closing !== undefined,
@@ -188,9 +191,15 @@ export function createRunner(options: RunnerOptions): Runner {
   };
   return {
     async run(backend, task) {
-      const work = withRetries(task.kind, () => send(backend, task), context);
-      return answerOf(task, await keepAlive.during(work));
+      underWay++;
+      try {
+        const work = withRetries(task.kind, () => send(backend, task), context);
+        return answerOf(task, await keepAlive.during(work));
+      } finally {
+        underWay--;
+      }
     },
+    idle: () => Math.max(0, options.workers - underWay),
     retire(key) {
       retired = [...retired, key].slice(-RETIRED_KEPT);
     },

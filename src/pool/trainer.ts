@@ -13,8 +13,9 @@ import { SoliloquyError } from '../protocol/errors.js';
 import type { TrainOutcome, TrainSpec, TrainStep } from '../protocol/lm.js';
 import type { Answers, ModelRef, Task } from './messages.js';
 
-/** Floats of a reduce or update task. */
-const SHARD = 1 << 18;
+/** Floats of a reduce or update task, at least; and no more than so many tasks of a kind. */
+const SHARD = 1 << 17;
+const SHARDS = 16;
 
 export interface TrainerPorts {
   /** Never given twice: names this training's weights in workers' caches. */
@@ -83,7 +84,8 @@ function gradientTask(
 }
 
 function* shardsOf(floats: number): Generator<{ readonly begin: number; readonly end: number }> {
-  for (let begin = 0; begin < floats; begin += SHARD) yield { begin, end: Math.min(floats, begin + SHARD) };
+  const size = Math.max(SHARD, Math.ceil(floats / SHARDS));
+  for (let begin = 0; begin < floats; begin += size) yield { begin, end: Math.min(floats, begin + size) };
 }
 
 export interface Trained {

@@ -7,17 +7,11 @@ import { z } from 'zod';
 import { adamW, reduceGradients } from '../lm/adamw.js';
 import type { Engine } from '../lm/engine.js';
 import { weightsHash } from '../lm/weights.js';
+import type { BackendChoice } from '../protocol/backends.js';
 import { isSoliloquyError, reasonOf, SoliloquyError } from '../protocol/errors.js';
 import { createEngine } from './engines.js';
 import { createLoadedModels, type LoadedModels } from './loaded-models.js';
-import {
-  type Answers,
-  type BackendChoice,
-  type Envelope,
-  envelopeSchema,
-  type Reply,
-  type Task,
-} from './messages.js';
+import { type Answers, type Envelope, envelopeSchema, type Reply, type Task } from './messages.js';
 
 interface Bench {
   readonly engine: Engine;
@@ -32,7 +26,7 @@ function benchOf(backend: BackendChoice): Promise<Bench> {
   const made = createEngine(backend).then((engine) => {
     const bench = { engine, models: createLoadedModels(engine) };
     // Later tasks name the backend that `auto` found.
-    benches.set(engine.backend as BackendChoice, Promise.resolve(bench));
+    benches.set(engine.backend, Promise.resolve(bench));
     return bench;
   });
   benches.set(backend, made);
@@ -50,16 +44,16 @@ const stateOf = (blocks: {
   square: floats(blocks.square),
 });
 
-function perform({ engine, models }: Bench, task: Task): Answers[keyof Answers] {
+async function perform({ engine, models }: Bench, task: Task): Promise<Answers[keyof Answers]> {
   switch (task.kind) {
     case 'hello':
-      return { backend: engine.backend as Answers['hello']['backend'] };
+      return { backend: engine.backend, rowExact: engine.rowExact };
     case 'sample':
-      return models.get(task.model).sample(task.rows);
+      return (await models.get(task.model)).sample(task.rows);
     case 'score':
-      return models.get(task.model).score(task.sequences);
+      return (await models.get(task.model)).score(task.sequences);
     case 'gradient':
-      return models.get(task.model).gradient(task.task, floats(task.into));
+      return (await models.get(task.model)).gradient(task.task, floats(task.into));
     case 'reduce':
       return reduceGradients(task.parts.map(floats), floats(task.into), task.begin, task.end);
     case 'update':
@@ -107,8 +101,8 @@ export default async function work(message: unknown): Promise<Reply> {
       throw new SoliloquyError('protocol.violation', `task refused: ${z.prettifyError(parsed.error)}`);
     const { backend, retired, fault, task } = parsed.data;
     bench = await benchOf(backend);
-    bench.models.drop(retired);
-    const value = perform(bench, task);
+    await bench.models.drop(retired);
+    const value = await perform(bench, task);
     if (fault) await die(fault);
     return { ok: true, value, held: held() };
   } catch (error) {

@@ -40,12 +40,12 @@ const json = <T>(...path: string[]): T => JSON.parse(readFileSync(join(...path),
 const checkpoint = async (name: string): Promise<Weights> =>
   (await readCheckpoint(join(FIXTURES, 'llama', name))).weights;
 
-function expectLogprobs(
+async function expectLogprobs(
   model: LoadedModel,
   golden: Pick<Golden, 'sequences' | 'logprobs'>,
   within: number,
-): void {
-  model.score(golden.sequences).forEach((line, i) => {
+): Promise<void> {
+  (await model.score(golden.sequences)).forEach((line, i) => {
     expect(line[0]).toBeNaN();
     for (let t = 1; t < line.length; t++)
       expect(Math.abs(line[t]! - golden.logprobs[i]![t]!)).toBeLessThan(within);
@@ -62,9 +62,9 @@ const greedyRow = (promptIds: readonly number[], maxNewTokens: number): SampleRo
 export function goldenNumbers(using: Using): void {
   it.each(CHECKPOINTS)('%s — log-probs within 1e-4 of transformers, greedy tokens the same', async (name) => {
     const golden = json<Golden>(FIXTURES, 'llama', name, 'golden.json');
-    await using(await checkpoint(name), (model) => {
-      expectLogprobs(model, golden, 1e-4);
-      const out = model.sample(golden.greedy.map(({ prompt, ids }) => greedyRow(prompt, ids.length)));
+    await using(await checkpoint(name), async (model) => {
+      await expectLogprobs(model, golden, 1e-4);
+      const out = await model.sample(golden.greedy.map(({ prompt, ids }) => greedyRow(prompt, ids.length)));
       expect(out.map((o) => o.ids)).toEqual(golden.greedy.map((g) => g.ids));
     });
   });
@@ -80,15 +80,15 @@ export function goldenNumbers(using: Using): void {
         }[];
       }
       const golden = json<Stories>(STORIES, 'golden.json');
-      await using((await readCheckpoint(STORIES)).weights, (model) => {
+      await using((await readCheckpoint(STORIES)).weights, async (model) => {
         const sequences = golden.prompts.map((p) => p.ids);
-        expectLogprobs(
+        await expectLogprobs(
           model,
           { sequences, logprobs: golden.prompts.map((p) => [null, ...p.logprobs]) },
           2e-4,
         );
         const [first, ...story] = golden.greedy_ids;
-        expect(model.sample([greedyRow([first!], story.length)])[0]!.ids).toEqual(story);
+        expect((await model.sample([greedyRow([first!], story.length)]))[0]!.ids).toEqual(story);
       });
     },
   );
@@ -118,9 +118,9 @@ export function goldenGradients(using: Using): void {
     async (model, _, golden) => {
       const weights = await checkpoint(model);
       const task = goldenTask(golden, json<Steps>(FIXTURES, 'steps', 'golden-steps.json'));
-      await using(weights, (loaded) => {
+      await using(weights, async (loaded) => {
         const into = new Float32Array(weights.data.length).fill(7);
-        const { loss } = loaded.gradient(task, into);
+        const { loss } = await loaded.gradient(task, into);
         expect(Math.abs(loss / task.scale - golden.loss)).toBeLessThan(1e-5);
         for (const parameter of parametersOf(weights.architecture)) {
           const bytes = Buffer.from(golden.gradients[parameter.name]!, 'base64');

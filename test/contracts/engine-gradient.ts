@@ -21,13 +21,13 @@ export function gradientLaws(using: Using): void {
     const keys = rows.map((_, i): RngKey => [i, 11]);
     const task: GradientTask = { objective: 'sft', rows, keys, scale: targetsIn(rows), dropout: 0.3 };
     const slope = new Float32Array(weights.data.length);
-    await using(weights, (model) => model.gradient(task, slope));
+    await using(weights, async (model) => void (await model.gradient(task, slope)));
     const norm = Math.sqrt(slope.reduce((sum, x) => sum + x * x, 0));
     const lossAt = async (step: number): Promise<number> => {
       const moved = { ...weights, data: weights.data.map((x, i) => x + (step * slope[i]!) / norm) };
       let loss = Number.NaN;
-      await using(moved, (model) => {
-        loss = model.gradient(task, new Float32Array(slope.length)).loss / task.scale;
+      await using(moved, async (model) => {
+        loss = (await model.gradient(task, new Float32Array(slope.length))).loss / task.scale;
       });
       return loss;
     };
@@ -41,15 +41,15 @@ export function gradientLaws(using: Using): void {
     const rng = rngOf(keyOf(12, 'rows'));
     const rows = Array.from({ length: 5 }, () => randomSequence(rng));
     const keys = rows.map((_, i): RngKey => [i, 12]);
-    await using(weights, (model) => {
-      const of = (from: number, to: number) => {
+    await using(weights, async (model) => {
+      const of = async (from: number, to: number) => {
         const into = new Float32Array(weights.data.length);
         const micro = { rows: rows.slice(from, to), keys: keys.slice(from, to) };
-        const { loss } = model.gradient({ objective: 'sft', ...micro, scale: 10, dropout: 0.3 }, into);
+        const { loss } = await model.gradient({ objective: 'sft', ...micro, scale: 10, dropout: 0.3 }, into);
         return { loss, into };
       };
-      const whole = of(0, 5);
-      const parts = [of(0, 2), of(2, 3), of(3, 5)];
+      const whole = await of(0, 5);
+      const parts = [await of(0, 2), await of(2, 3), await of(3, 5)];
       const sum = whole.into.map((_, i) => parts.reduce((total, p) => total + p.into[i]!, 0));
       expect(relativeError(sum, whole.into)).toBeLessThan(1e-5);
       expect(Math.abs(parts.reduce((total, p) => total + p.loss, 0) - whole.loss)).toBeLessThan(1e-4);
@@ -58,41 +58,39 @@ export function gradientLaws(using: Using): void {
 
   it('gradient — dropout 0 heeds no key, dropout above 0 changes the loss with the key', async () => {
     const weights = randomWeights(SMALL, 13);
-    await using(weights, (model) => {
-      const loss = (dropout: number, key: RngKey) => {
+    await using(weights, async (model) => {
+      const loss = async (dropout: number, key: RngKey) => {
         const rows = [{ ids: [3, 4, 5, 6, 7], targetStart: 1 }];
-        return model.gradient(
-          { objective: 'sft', rows, keys: [key], scale: 1, dropout },
-          new Float32Array(weights.data.length),
-        ).loss;
+        const task: GradientTask = { objective: 'sft', rows, keys: [key], scale: 1, dropout };
+        return (await model.gradient(task, new Float32Array(weights.data.length))).loss;
       };
-      expect(loss(0, [1, 1])).toBe(loss(0, [2, 2]));
-      expect(loss(0.2, [1, 1])).not.toBe(loss(0, [1, 1]));
-      expect(loss(0.2, [1, 1])).not.toBe(loss(0.2, [2, 2]));
+      expect(await loss(0, [1, 1])).toBe(await loss(0, [2, 2]));
+      expect(await loss(0.2, [1, 1])).not.toBe(await loss(0, [1, 1]));
+      expect(await loss(0.2, [1, 1])).not.toBe(await loss(0.2, [2, 2]));
     });
   });
 
   it('gradient — rows without a target give zeros', async () => {
     const weights = randomWeights(SMALL, 14);
-    await using(weights, (model) => {
+    await using(weights, async (model) => {
       const into = new Float32Array(weights.data.length).fill(1);
       const rows = [
         { ids: [3], targetStart: 1 },
         { ids: [3, 4], targetStart: 2 },
       ];
-      expect(model.gradient({ objective: 'sft', rows, keys: [], scale: 1, dropout: 0 }, into).loss).toBe(0);
+      const task: GradientTask = { objective: 'sft', rows, keys: [], scale: 1, dropout: 0 };
+      expect((await model.gradient(task, into)).loss).toBe(0);
       expect(largest(into)).toBe(0);
     });
   });
 
   it('gradient — dpo at the reference: loss log 2 a pair, no positive margin; a worse reference for chosen: positive', async () => {
     const weights = randomWeights(SMALL, 15);
-    await using(weights, (model) => {
+    await using(weights, async (model) => {
       const chosen = { ids: [3, 4, 5, 6], targetStart: 2 };
       const rejected = { ids: [3, 4, 8], targetStart: 2 };
-      const [c, r] = model
-        .score([chosen.ids, rejected.ids])
-        .map((line) => line.subarray(2).reduce((a, b) => a + b, 0));
+      const scored = await model.score([chosen.ids, rejected.ids]);
+      const [c, r] = scored.map((line) => line.subarray(2).reduce((a, b) => a + b, 0));
       const at = (shift: number) => {
         const pairs = [{ chosen, rejected, referenceChosen: c! - shift, referenceRejected: r! }];
         return model.gradient(
@@ -100,9 +98,9 @@ export function gradientLaws(using: Using): void {
           new Float32Array(weights.data.length),
         );
       };
-      expect(Math.abs(at(0).loss - Math.LN2)).toBeLessThan(1e-5);
-      expect(at(2)).toMatchObject({ positive: 1, margin: expect.closeTo(1, 4) });
-      expect(at(-2)).toMatchObject({ positive: 0, margin: expect.closeTo(-1, 4) });
+      expect(Math.abs((await at(0)).loss - Math.LN2)).toBeLessThan(1e-5);
+      expect(await at(2)).toMatchObject({ positive: 1, margin: expect.closeTo(1, 4) });
+      expect(await at(-2)).toMatchObject({ positive: 0, margin: expect.closeTo(-1, 4) });
     });
   });
 }

@@ -60,18 +60,21 @@ export function randomSequence(rng: Rng): SequenceRow {
 }
 
 /** Loads, runs, disposes; and every tensor is freed, whatever was run. */
-export type Using = (weights: Weights, run: (model: LoadedModel, engine: Engine) => void) => Promise<void>;
+export type Using = (
+  weights: Weights,
+  run: (model: LoadedModel, engine: Engine) => Promise<void>,
+) => Promise<void>;
 
 export const usingEngine =
   (make: () => Promise<Engine>): Using =>
   async (weights, run) => {
     const engine = await make();
     const before = engine.liveTensors();
-    const model = engine.load(weights);
+    const model = await engine.load(weights);
     const loaded = engine.liveTensors();
-    run(model, engine);
+    await run(model, engine);
     expect(engine.liveTensors()).toBe(loaded);
-    model.dispose();
+    await model.dispose();
     expect(engine.liveTensors()).toBe(before);
   };
 

@@ -33,11 +33,12 @@ describe('loaded models of a worker', () => {
     const alive: string[] = [];
     const engine: Engine = {
       backend: 'cpu',
+      rowExact: true,
       liveTensors: () => alive.length,
-      load: ({ data }) => {
+      load: async ({ data }) => {
         const name = String(data[0]);
         alive.push(name);
-        return { dispose: () => void alive.splice(alive.indexOf(name), 1) } as LoadedModel;
+        return { dispose: async () => void alive.splice(alive.indexOf(name), 1) } as LoadedModel;
       },
     };
     const ref = (n: number) => ({
@@ -48,20 +49,20 @@ describe('loaded models of a worker', () => {
     return { alive, models: createLoadedModels(engine, 2), ref };
   };
 
-  it('are loaded once; the least recently used one makes room', () => {
+  it('are loaded once; the least recently used one makes room', async () => {
     const { alive, models, ref } = fake();
-    const first = models.get(ref(1));
-    models.get(ref(2));
-    expect(models.get(ref(1))).toBe(first);
-    models.get(ref(3));
+    const first = await models.get(ref(1));
+    await models.get(ref(2));
+    expect(await models.get(ref(1))).toBe(first);
+    await models.get(ref(3));
     expect(alive).toEqual(['1', '3']);
     expect(models.keys()).toEqual(['k1', 'k3']);
   });
 
-  it('are dropped on request, unknown keys without harm', () => {
+  it('are dropped on request, unknown keys without harm', async () => {
     const { alive, models, ref } = fake();
-    models.get(ref(1));
-    models.drop(['k9', 'k1']);
+    await models.get(ref(1));
+    await models.drop(['k9', 'k1']);
     expect(alive).toEqual([]);
     expect(models.keys()).toEqual([]);
   });
@@ -107,7 +108,13 @@ describe('the door of a worker', () => {
   it('refuses a block that does not fit its architecture', async () => {
     const { architecture } = (await fixture('f16')).weights;
     const model = { key: 'k', architecture, data: new SharedArrayBuffer(12) };
-    const message = { backend: 'cpu', retired: [], fault: null, task: { kind: 'hash', model } };
+    const message = {
+      backend: 'cpu',
+      rowExact: true,
+      retired: [],
+      fault: null,
+      task: { kind: 'hash', model },
+    };
     expect(await work(message)).toMatchObject({ ok: false, error: { code: 'protocol.violation' } });
   });
 

@@ -3,10 +3,10 @@
  * left them, read by every slot that continues them; each slot owns those of the tokens it has made.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import type { Layout } from '../layout.js';
+import { type RopeTable, rotate } from '../rope.js';
 import type { Decoder, Heads } from './attention.js';
 import { dots, mix, softmax } from './attention-math.js';
-import type { Layout } from './layout.js';
-import { type RopeTable, rotate } from './rope.js';
 
 /** What attention on the host works with. */
 export interface Context {

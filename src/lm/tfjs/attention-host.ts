@@ -4,10 +4,10 @@
  * cannot depend on its neighbours.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import { type RopeTable, rotate } from '../rope.js';
 import type { Attention, AttentionSession, Heads, Remember } from './attention.js';
 import { type Context, hostDecoder } from './attention-host-decoder.js';
 import { dots, dotsPair, mix, mixPair, softmax, softmaxBackward } from './attention-math.js';
-import { type RopeTable, rotate } from './rope.js';
 
 /** One layer's rotated qkv [N, line] and, for a backward pass, the probabilities. */
 interface LayerMemory {

@@ -5,9 +5,9 @@
  * step by step, so that it needs no mask.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import type { Layout } from '../layout.js';
+import type { RopeTable } from '../rope.js';
 import type { Attention, AttentionSession, Decoder, Heads, Remember } from './attention.js';
-import type { Layout } from './layout.js';
-import type { RopeTable } from './rope.js';
 
 const HIDDEN = -1e30;
 

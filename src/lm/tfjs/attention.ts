@@ -5,7 +5,7 @@
  */
 import type * as tf from '@tensorflow/tfjs-core';
 import type { Architecture } from '../architecture.js';
-import type { Layout } from './layout.js';
+import type { Layout } from '../layout.js';
 
 /** What the session must remember: nothing, keys and values to go on decoding, or all that a backward pass needs. */
 export type Remember = 'nothing' | 'cache' | 'trace';

@@ -4,16 +4,17 @@
  * the same bits.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import { type DropoutSite, dropoutMask } from '../dropout.js';
 import type { GradientSums, GradientTask, SequenceRow } from '../engine.js';
+import { taskSequences } from '../engine-rows.js';
+import { type Layout, layOut } from '../layout.js';
 import type { AttentionSession } from './attention.js';
 import { type BlockTrace, type BranchMasks, block, blockBackward, NO_DROPOUT } from './block.js';
-import { type DropoutSite, dropoutMask } from './dropout.js';
 import { embed, type Model } from './forward.js';
 import { headBackward, headLogprobs } from './head.js';
-import { type Layout, layOut } from './layout.js';
 import { takeLines } from './lines.js';
 import { norm, normBackward } from './norm.js';
-import { objective, sequencesOf } from './objectives.js';
+import { objective } from './objectives.js';
 import { freeing } from './scope.js';
 
 interface Targets {
@@ -43,7 +44,7 @@ function targetsOf(rows: readonly SequenceRow[], layout: Layout): Targets {
 
 export function gradient(model: Model, task: GradientTask, into: Float32Array): GradientSums {
   into.fill(0);
-  const rows = sequencesOf(task);
+  const rows = taskSequences(task);
   // A sequence's last token predicts nothing that is asked for.
   const layout = layOut(
     rows.map((row) => row.ids.slice(0, -1)),

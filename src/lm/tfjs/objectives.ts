@@ -2,17 +2,13 @@
  * The two losses over target log-probabilities, and their slopes. SFT: −Σ log p. DPO (Rafailov et al. 2023):
  * −log σ(β·[(log π/π_ref)(chosen) − (log π/π_ref)(rejected)]), log-probs summed over the target tokens.
  */
-import type { GradientSums, GradientTask, SequenceRow } from '../engine.js';
+import type { GradientSums, GradientTask } from '../engine.js';
 
 export interface Objective {
   readonly sums: GradientSums;
   /** d(loss / scale) / d(log p) of each target. */
   readonly slopes: Float32Array;
 }
-
-/** The sequences of a micro-batch; for dpo chosen, rejected, chosen, rejected … */
-export const sequencesOf = (task: GradientTask): readonly SequenceRow[] =>
-  task.objective === 'sft' ? task.rows : task.pairs.flatMap((pair) => [pair.chosen, pair.rejected]);
 
 /** `sequenceOf[i]` is the sequence that target i belongs to. */
 export function objective(task: GradientTask, logprobs: Float32Array, sequenceOf: Int32Array): Objective {

@@ -4,9 +4,9 @@
  */
 import type { SampleOutput, SampleRow } from '../../protocol/lm.js';
 import { uniformAt } from '../../rng.js';
+import { type Layout, layOut } from '../layout.js';
 import type { AttentionSession, Decoder } from './attention.js';
 import { hiddenStates, logitsOf, type Model } from './forward.js';
-import { type Layout, layOut } from './layout.js';
 import { freeing } from './scope.js';
 import { type TokenSampler, tokenSampler } from './token-sampler.js';
 

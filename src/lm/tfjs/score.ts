@@ -1,7 +1,8 @@
 /** Per-token log-probabilities of whole sequences. */
+
+import { type Layout, layOut } from '../layout.js';
 import { hiddenStates, type Model } from './forward.js';
 import { headLogprobs } from './head.js';
-import { type Layout, layOut } from './layout.js';
 import { norm } from './norm.js';
 import { freeing } from './scope.js';
 

@@ -41,28 +41,28 @@ describe.skipIf(nativeLoads)('without a native backend', () => {
 
 it('wasm — at the size of the default model too, rows keep every bit among 120 others', async () => {
   const sizes = { vocabSize: 200, hiddenSize: 96, intermediateSize: 264, heads: 4, kvHeads: 4, headDim: 24 };
-  const model = (await createTfjsEngine('wasm')).load(randomWeights({ ...SMALL, ...sizes }, 3));
+  const model = await (await createTfjsEngine('wasm')).load(randomWeights({ ...SMALL, ...sizes }, 3));
   const rng = rngOf(keyOf(3, 'large'));
   const rows = Array.from({ length: 120 }, () => randomRow(rng, [[1, 2, 3]]));
-  const together = model.sample(rows);
-  const lines = model.score(rows.map((row) => row.promptIds));
+  const together = await model.sample(rows);
+  const lines = await model.score(rows.map((row) => row.promptIds));
   for (const i of [0, 7, 50, 119]) {
-    expect(model.sample([rows[i]!])[0]).toEqual(together[i]);
-    expect(model.score([rows[i]!.promptIds])[0]).toEqual(lines[i]);
+    expect((await model.sample([rows[i]!]))[0]).toEqual(together[i]);
+    expect((await model.score([rows[i]!.promptIds]))[0]).toEqual(lines[i]);
   }
-  model.dispose();
+  await model.dispose();
 });
 
 it('engines of two backends work side by side in one thread', async () => {
   const weights = randomWeights(SMALL, 1);
   const [wasm, cpu] = [
-    (await createTfjsEngine('wasm')).load(weights),
-    (await createTfjsEngine('cpu')).load(weights),
+    await (await createTfjsEngine('wasm')).load(weights),
+    await (await createTfjsEngine('cpu')).load(weights),
   ];
   for (let round = 0; round < 2; round++) {
-    const [a, b] = [wasm.score([[1, 2, 3, 4]])[0]!, cpu.score([[1, 2, 3, 4]])[0]!];
+    const [a, b] = [(await wasm.score([[1, 2, 3, 4]]))[0]!, (await cpu.score([[1, 2, 3, 4]]))[0]!];
     expect(Math.max(...a.subarray(1).map((x, i) => Math.abs(x - b[i + 1]!)))).toBeLessThan(1e-5);
   }
-  wasm.dispose();
-  cpu.dispose();
+  await wasm.dispose();
+  await cpu.dispose();
 });

@@ -2,8 +2,8 @@
  * Dropout masks from our own generator: a sequence's mask depends on its key, the layer and the site alone, so neither
  * the batch nor its layout changes it. Eight mask elements a Philox block, 16 bits each.
  */
-import type { RngKey } from '../../protocol/lm.js';
-import { philox } from '../../rng.js';
+import type { RngKey } from '../protocol/lm.js';
+import { philox } from '../rng.js';
 import type { Layout } from './layout.js';
 
 export type DropoutSite = 'attention' | 'mlp';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { dropoutMask } from '../../../src/lm/tfjs/dropout.js';
-import { layOut } from '../../../src/lm/tfjs/layout.js';
-import type { RngKey } from '../../../src/protocol/lm.js';
+import { dropoutMask } from '../../src/lm/dropout.js';
+import { layOut } from '../../src/lm/layout.js';
+import type { RngKey } from '../../src/protocol/lm.js';
 
 const ids = (n: number) => new Array<number>(n).fill(1);
 const keys: readonly RngKey[] = [

@@ -2,7 +2,7 @@
  * Rotary positions, the half-split kind of Llama, with `linear` and `llama3` scaling. Angles are rounded to float32
  * where transformers rounds them. Owns the growing table of cosines and sines, in host memory.
  */
-import type { Architecture, RopeScaling } from '../architecture.js';
+import type { Architecture, RopeScaling } from './architecture.js';
 
 /** Inverse frequencies, one a pair of dimensions. */
 export function inverseFrequencies(architecture: Architecture): Float32Array {

@@ -1,0 +1,114 @@
+/**
+ * One micro-batch through the train graph. What onnxruntime's scatter would race for (two tokens that share a row of the
+ * embedding) is added up here, line by line, so the same task gives the same bits.
+ */
+import { parametersOf } from '../architecture.js';
+import { type DropoutSite, dropoutMask } from '../dropout.js';
+import type { GradientSums, GradientTask } from '../engine.js';
+import { taskSequences } from '../engine-rows.js';
+import { type Layout, layOut } from '../layout.js';
+import type { Model } from './compiled.js';
+import { sequenceFeeds, type Targets, targetsOf } from './lines.js';
+import { type Feeds, float32, floatsOf } from './session.js';
+import { EMBEDDED, gradientOf } from './train-graph.js';
+
+const EMBEDDING = 'model.embed_tokens.weight';
+const scalar = (value: number) => float32(Float32Array.of(value), []);
+
+export async function gradient(model: Model, task: GradientTask, into: Float32Array): Promise<GradientSums> {
+  const rows = taskSequences(task);
+  // A sequence's last token predicts nothing that is asked for.
+  const layout = layOut(
+    rows.map((row) => row.ids.slice(0, -1)),
+    true,
+  );
+  const targets = targetsOf(rows, layout);
+  if (targets.ids.length === 0) return nothing(task, into);
+  const { compiled } = model;
+  const session = await compiled.train({ objective: task.objective, dropout: task.dropout > 0 });
+  const out = await session.run({
+    ...model.parameters(),
+    ...sequenceFeeds(compiled, layout, targets),
+    ...objectiveFeeds(task, targets),
+    ...(task.dropout > 0 ? maskFeeds(model, task, layout, targets) : {}),
+    seed: scalar(1 / task.scale),
+  });
+  const { architecture } = compiled;
+  for (const { name, offset, size } of parametersOf(architecture)) {
+    const slopes = out[gradientOf(name)];
+    if (slopes === undefined) into.fill(0, offset, offset + size);
+    else into.set(floatsOf(slopes), offset);
+    if (name === EMBEDDING)
+      addRows(into, offset, floatsOf(out[gradientOf(EMBEDDED)]), layout, architecture.hiddenSize);
+  }
+  return sumsOf(floatsOf(out.loss)[0]!, out.margins === undefined ? [] : [...floatsOf(out.margins)]);
+}
+
+const sumsOf = (loss: number, margins: readonly number[]): GradientSums => ({
+  loss,
+  positive: margins.filter((margin) => margin > 0).length,
+  margin: margins.reduce((sum, margin) => sum + margin, 0),
+});
+
+/** No target at all: log-probs are sums of nothing. */
+function nothing(task: GradientTask, into: Float32Array): GradientSums {
+  into.fill(0);
+  if (task.objective === 'sft') return sumsOf(0, []);
+  const margins = task.pairs.map((pair) => task.beta * (pair.referenceRejected - pair.referenceChosen));
+  return sumsOf(
+    margins.reduce((sum, margin) => sum + Math.log1p(Math.exp(-margin)), 0),
+    margins,
+  );
+}
+
+function objectiveFeeds(task: GradientTask, { sequenceOf }: Targets): Feeds {
+  if (task.objective === 'sft') return {};
+  const { pairs, beta } = task;
+  const count = sequenceOf.length;
+  const members = new Float32Array(2 * pairs.length * count);
+  sequenceOf.forEach((sequence, target) => {
+    members[sequence * count + target] = 1;
+  });
+  const reference = Float32Array.from(pairs, (pair) => pair.referenceChosen - pair.referenceRejected);
+  return {
+    members: float32(members, [2 * pairs.length, count]),
+    reference: float32(reference, [pairs.length, 1]),
+    beta: scalar(beta),
+  };
+}
+
+function maskFeeds({ compiled }: Model, task: GradientTask, layout: Layout, { lines }: Targets): Feeds {
+  const { layers, hiddenSize } = compiled.architecture;
+  const feeds: Record<string, Feeds[string]> = {};
+  for (let layer = 0; layer < layers; layer++) {
+    for (const site of ['attention', 'mlp'] satisfies DropoutSite[]) {
+      const all = dropoutMask(layout, task.keys, task.dropout, layer, site, hiddenSize);
+      const mask = layer === layers - 1 ? rowsOf(all, lines, hiddenSize) : all;
+      feeds[`mask ${layer} ${site}`] = float32(mask, [mask.length / hiddenSize, hiddenSize]);
+    }
+  }
+  return feeds;
+}
+
+function rowsOf(from: Float32Array, lines: Int32Array, width: number): Float32Array {
+  const out = new Float32Array(lines.length * width);
+  lines.forEach((line, i) => {
+    out.set(from.subarray(line * width, (line + 1) * width), i * width);
+  });
+  return out;
+}
+
+/** Adds the gradient of every embedded line to its token's row. Padding reaches no target: its gradient is 0. */
+function addRows(
+  into: Float32Array,
+  offset: number,
+  slopes: Float32Array,
+  { ids }: Layout,
+  width: number,
+): void {
+  for (let line = 0; line < ids.length; line++) {
+    const to = offset + ids[line]! * width;
+    const from = line * width;
+    for (let i = 0; i < width; i++) into[to + i]! += slopes[from + i]!;
+  }
+}

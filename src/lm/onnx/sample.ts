@@ -1,0 +1,197 @@
+/**
+ * Batched sampling. Rows with the same prompt share its prefill, prompts with the same beginning the lines of it; every row
+ * under way makes one token a step; a finished row gives its place to one that waits. Token i of a row is drawn with
+ * `uniformAt(row.key, i)`, whoever stands beside it.
+ */
+import type { SampleOutput, SampleRow } from '../../protocol/lm.js';
+import { uniformAt } from '../../rng.js';
+import { createDrawer, type Drawer } from '../draw.js';
+import type { Model } from './compiled.js';
+import { createKvCache, type KvCache, rowBytes, WIDTH_STEP, widthFor } from './kv-cache.js';
+import { prefill } from './prefill.js';
+import { type Feeds, float32, floatsOf, int32, int64, type Session } from './session.js';
+
+/** Rows under way at once, at most. */
+const MAX_ROWS = 128;
+const MAX_CACHE_BYTES = 2 ** 30;
+/** Waiting rows come in when this share of the places is free: a prefill wants company. */
+const REFILL_AT = 0.25;
+
+interface Continuation {
+  readonly row: SampleRow;
+  /** Most new tokens, by the row's wish and the model's positions. */
+  readonly limit: number;
+  readonly ids: number[];
+  logprob: number;
+  finish: SampleOutput['finish'] | null;
+}
+
+/** Rows that continue the same prompt. */
+interface Group {
+  readonly promptIds: readonly number[];
+  readonly members: Continuation[];
+}
+
+export async function sample(model: Model, rows: readonly SampleRow[]): Promise<SampleOutput[]> {
+  const { maxPositions } = model.compiled.architecture;
+  const all = rows.map((row) => begin(row, maxPositions));
+  const waiting = groupsOf(all.filter((c) => c.finish === null));
+  if (waiting.length > 0) await run(model, waiting);
+  return all.map(({ ids, logprob, finish }) => ({ ids, logprob, finish: finish! }));
+}
+
+function begin(row: SampleRow, maxPositions: number): Continuation {
+  const limit = Math.min(row.sampling.maxNewTokens, maxPositions - row.promptIds.length);
+  return { row, limit, ids: [], logprob: 0, finish: limit > 0 ? null : 'length' };
+}
+
+/** By prompt, the longest first: who comes later finds room in the cache. */
+function groupsOf(waiting: readonly Continuation[]): Group[] {
+  const groups = new Map<string, Group>();
+  for (const c of waiting) {
+    const { promptIds } = c.row;
+    const name = promptIds.join();
+    const group = groups.get(name);
+    if (group === undefined) groups.set(name, { promptIds, members: [c] });
+    else group.members.push(c);
+  }
+  return [...groups.values()].sort((a, b) => b.promptIds.length - a.promptIds.length);
+}
+
+/** Places for all that wait, as far as memory goes; at least for the largest group. */
+function placesFor(model: Model, waiting: readonly Group[]): number {
+  const { architecture } = model.compiled;
+  const sizes = waiting.map(({ members }) => members.length);
+  const inMemory = Math.floor(MAX_CACHE_BYTES / rowBytes(architecture, widthFor(widestOf(waiting))));
+  const wanted = sizes.reduce((sum, n) => sum + n, 0);
+  return Math.max(Math.min(wanted, MAX_ROWS, inMemory), ...sizes);
+}
+
+/** Positions that the longest continuation may reach. */
+const widestOf = (waiting: readonly Group[]): number =>
+  Math.max(...waiting.flatMap((g) => g.members.map((c) => g.promptIds.length + c.limit)));
+
+async function run(model: Model, waiting: Group[]): Promise<void> {
+  const { architecture } = model.compiled;
+  const places = placesFor(model, waiting);
+  const first = Math.max(...waiting[0]!.members.map((c) => Math.min(c.limit, WIDTH_STEP)));
+  const cache = createKvCache(architecture, places, waiting[0]!.promptIds.length + first);
+  const drawer = createDrawer(architecture.vocabSize);
+  const decode = await model.decode();
+  const rotation = model.compiled.scaledRotation(widestOf(waiting));
+  const step = stepper(decode, rotation, cache, places);
+  const live: Continuation[] = [];
+  for (;;) {
+    if (waiting.length > 0 && live.length <= (1 - REFILL_AT) * places)
+      await admit(model, waiting, live, cache, drawer, places);
+    if (live.length === 0 && waiting.length === 0) return;
+    if (live.length === 0) continue; // the first token ended all that came in
+    const { probabilities, tops } = await step(live);
+    for (let i = 0; i < live.length; i++) take(live[i]!, probabilities, tops, i, drawer);
+    leave(live, cache);
+  }
+}
+
+/** Whole groups into free places. */
+async function admit(
+  model: Model,
+  waiting: Group[],
+  live: Continuation[],
+  cache: KvCache,
+  drawer: Drawer,
+  places: number,
+): Promise<void> {
+  const groups: Group[] = [];
+  for (let free = places - live.length; waiting.length > 0 && waiting[0]!.members.length <= free; ) {
+    free -= waiting[0]!.members.length;
+    groups.push(waiting.shift()!);
+  }
+  const prompts = groups.map(({ promptIds, members }) => ({
+    ids: promptIds,
+    temperatures: members.map(temperatureOf),
+  }));
+  await prefill(model, prompts, ({ prompt, segments, probabilities, tops, line }) => {
+    groups[prompt]!.members.forEach((c, i) => {
+      take(c, probabilities, tops, line + i, drawer);
+      if (c.finish !== null) return;
+      cache.write(live.length, segments);
+      live.push(c);
+    });
+  });
+}
+
+/** Who has finished leaves; the last comes to that place. */
+function leave(live: Continuation[], cache: KvCache): void {
+  for (let i = live.length - 1; i >= 0; i--) {
+    if (live[i]!.finish === null) continue;
+    const last = live.pop()!;
+    if (i === live.length) continue;
+    cache.move(live.length, i);
+    live[i] = last;
+  }
+}
+
+/** Greedy rows are asked at temperature 1. */
+const temperatureOf = ({ row }: Continuation): number => row.sampling.temperature || 1;
+
+interface Drawn {
+  readonly probabilities: Float32Array;
+  readonly tops: Float32Array;
+}
+
+/** One step of the decode graph for the rows under way; its inputs are made once. */
+function stepper(decode: Session, rotation: Feeds, cache: KvCache, places: number) {
+  const ids = new Int32Array(places);
+  const positions = new BigInt64Array(places);
+  const temperature = new Float32Array(places);
+  const split = new BigInt64Array([1n, 0n]);
+  return async (live: readonly Continuation[]): Promise<Drawn> => {
+    const rows = live.length;
+    live.forEach((c, i) => {
+      ids[i] = c.ids.at(-1)!;
+      positions[i] = BigInt(cache.lengths[i]!);
+      temperature[i] = temperatureOf(c);
+    });
+    split[1] = BigInt(cache.width);
+    const out = await decode.run({
+      ...rotation,
+      ...cache.feeds(rows),
+      ids: int32(ids.subarray(0, rows), [rows]),
+      positions: int64(positions.subarray(0, rows), [rows, 1]),
+      temperature: float32(temperature.subarray(0, rows), [rows, 1]),
+      split: int64(split, [2]),
+    });
+    cache.append(floatsOf(out.keys), floatsOf(out.values), rows);
+    return { probabilities: floatsOf(out.probabilities), tops: floatsOf(out.tops) };
+  };
+}
+
+/** log p at temperature 1 of a token that has this probability at `temperature`; `tops` as in graphs.ts. */
+function logprobOf(probability: number, temperature: number, tops: Float32Array, at: number): number {
+  const scaled = tops[at]! - Math.log(tops[at + 1]!); // log Σ exp(logit / temperature)
+  const plain = tops[at + 2]! - Math.log(tops[at + 3]!);
+  return temperature * (Math.log(probability) + scaled) - plain;
+}
+
+/** Draws the row's next token from line `line`. */
+function take(
+  c: Continuation,
+  probabilities: Float32Array,
+  tops: Float32Array,
+  line: number,
+  drawer: Drawer,
+): void {
+  const { key, sampling, stopIds } = c.row;
+  const at = line * drawer.size;
+  const id =
+    sampling.temperature === 0
+      ? drawer.best(probabilities, at)
+      : drawer.draw(probabilities, at, sampling.topP, uniformAt(key, c.ids.length));
+  c.logprob += logprobOf(probabilities[at + id]!, temperatureOf(c), tops, 4 * line);
+  if (stopIds.includes(id)) {
+    c.finish = 'stop';
+    return;
+  }
+  c.ids.push(id);
+  if (c.ids.length === c.limit) c.finish = 'length';
+}

@@ -1,0 +1,65 @@
+/** Per-token log-probabilities of whole sequences. */
+import { layOut } from '../layout.js';
+import type { Model } from './compiled.js';
+import { WIDTH_STEP } from './kv-cache.js';
+import { sequenceFeeds, targetsOf } from './lines.js';
+import { floatsOf } from './session.js';
+
+/** Lines of one forward pass, so that memory stays bounded. */
+const MAX_LINES = 4096;
+
+export async function score(
+  model: Model,
+  sequences: readonly (readonly number[])[],
+): Promise<Float32Array[]> {
+  const out = sequences.map((ids) => new Float32Array(ids.length).fill(Number.NaN, 0, 1));
+  // Like lengths stand together; what a sequence gets does not depend on it.
+  const order = sequences.flatMap((ids, i) => (ids.length > 1 ? [i] : []));
+  order.sort((a, b) => sequences[b]!.length - sequences[a]!.length || a - b);
+  while (order.length > 0) {
+    const count = Math.max(1, Math.floor(MAX_LINES / widthOf(sequences[order[0]!]!.length)));
+    const places = order.splice(0, count);
+    const lines = await scoreBatch(
+      model,
+      places.map((place) => sequences[place]!),
+    );
+    places.forEach((place, i) => {
+      out[place]!.set(lines[i]!, 1);
+    });
+  }
+  return out;
+}
+
+/** Softmax adds in one order at any such width. */
+const widthOf = (length: number): number => Math.ceil((length - 1) / WIDTH_STEP) * WIDTH_STEP;
+
+/** Sequences of at least two tokens, the longest first → log p of all tokens but the first. */
+async function scoreBatch(model: Model, sequences: readonly (readonly number[])[]): Promise<Float32Array[]> {
+  const layout = layOut(
+    sequences.map((ids) => ids.slice(0, -1)),
+    true,
+    widthOf(sequences[0]!.length),
+  );
+  const targets = targetsOf(
+    sequences.map((ids) => ({ ids, targetStart: 1 })),
+    layout,
+  );
+  // A matrix of one line takes another path through onnxruntime, with other rounding.
+  const asked =
+    targets.lines.length > 1
+      ? targets
+      : { ...targets, lines: Int32Array.of(0, 0), ids: Int32Array.of(targets.ids[0]!, targets.ids[0]!) };
+  const session = await model.compiled.score();
+  const { tops } = await session.run({
+    ...model.parameters(),
+    ...sequenceFeeds(model.compiled, layout, asked),
+  });
+  const values = floatsOf(tops);
+  let line = 0;
+  return sequences.map((ids) =>
+    Float32Array.from({ length: ids.length - 1 }, () => {
+      const at = 3 * line++; // logit, top, its probability
+      return values[at]! - values[at + 1]! + Math.log(values[at + 2]!);
+    }),
+  );
+}

@@ -1,0 +1,73 @@
+/**
+ * Forward and backward of one micro-batch in one graph: the loss of the objective summed over its rows, and every
+ * parameter's gradient. SFT: −Σ log p. DPO (Rafailov et al. 2023): Σ −log σ(β·[(log π/π_ref)(chosen) −
+ * (log π/π_ref)(rejected)]), log-probs summed over the target tokens.
+ */
+import { type Architecture, parametersOf } from '../architecture.js';
+import { Graph, type Value } from './graph.js';
+import { causal, embed, parameterInputs, rotationInputs, sizeInputs } from './graphs.js';
+import { matmul, mul, negate, reshape, softplus, sub, targetLogprobs, total } from './ops.js';
+import { type Forward, hiddenStates, logitsOf } from './transformer.js';
+import { gradients } from './vjp.js';
+
+export interface TrainGraphKind {
+  readonly objective: 'sft' | 'dpo';
+  readonly dropout: boolean;
+}
+
+/** Name of the output with a parameter's gradient. */
+export const gradientOf = (parameter: string): string => `d ${parameter}`;
+
+/** The gradient of the embedded lines [N, hidden]: whoever runs the graph adds them to their tokens' rows. */
+export const EMBEDDED = 'embedded';
+
+/**
+ * `seed` [] is d (what is wanted) / d (sum of losses), 1 / scale. For dpo `members` [2·pairs, M] says with ones which targets
+ * belong to which sequence (chosen, rejected, chosen …), `reference` [pairs, 1] is log π_ref(chosen) − log π_ref(rejected).
+ */
+export function trainGraph(architecture: Architecture, { objective, dropout }: TrainGraphKind): Graph {
+  const g = new Graph(`train-${objective}`);
+  const ids = g.input('ids', 'int32', ['N']);
+  const rotation = rotationInputs(g, 'N', architecture);
+  sizeInputs(g);
+  const only = g.input('lines', 'int64', ['M']);
+  const targets = g.input('targets', 'int64', ['M', 1]);
+  const seed = g.input('seed', 'float32', []);
+  const parameters = parameterInputs(g, architecture);
+  const last = architecture.layers - 1;
+  const mask: Forward['mask'] = (layer, site) =>
+    g.input(`mask ${layer} ${site}`, 'float32', [layer === last ? 'M' : 'N', architecture.hiddenSize]);
+  const forward: Forward = {
+    g,
+    architecture,
+    parameters,
+    rotation,
+    attend: causal(g, architecture),
+    only,
+    ...(dropout ? { mask } : {}),
+  };
+  const embedded = embed(g, architecture, parameters, ids);
+  const logprobs = targetLogprobs(g, logitsOf(forward, hiddenStates(forward, embedded)), targets);
+  const loss = objective === 'sft' ? negate(g, total(g, logprobs)) : dpoLoss(g, logprobs);
+  const wanted = parametersOf(architecture).filter(
+    ({ name }) => architecture.tiedHead || name !== 'model.embed_tokens.weight',
+  );
+  const slopes = gradients(g, loss, seed, [embedded, ...wanted.map(({ name }) => parameters(name))]);
+  g.output('loss', loss);
+  g.output(gradientOf(EMBEDDED), slopes[0]!);
+  wanted.forEach(({ name }, i) => {
+    g.output(gradientOf(name), slopes[i + 1]!);
+  });
+  return g;
+}
+
+function dpoLoss(g: Graph, logprobs: Value): Value {
+  const members = g.input('members', 'float32', ['Q', 'M']);
+  const reference = g.input('reference', 'float32', ['pairs', 1]);
+  const beta = g.input('beta', 'float32', []);
+  const sides = reshape(g, matmul(g, members, logprobs), ['pairs', 2]);
+  const difference = matmul(g, sides, g.constant([2, 1], Float32Array.of(1, -1))); // [pairs, 1]
+  const margins = mul(g, sub(g, difference, reference), beta);
+  g.output('margins', margins);
+  return total(g, softplus(g, negate(g, margins)));
+}

@@ -1,0 +1,5 @@
+/** The compiled engine under the contract of every engine. */
+import { createOnnxEngine } from '../../../src/lm/onnx/engine.js';
+import { engineContract } from '../../contracts/engine.js';
+
+engineContract({ name: 'onnx', make: () => createOnnxEngine(), exact: true });
