@@ -10,7 +10,7 @@ import { z } from 'zod';
 import { readCheckpoint } from '../lm/checkpoint.js';
 import { weightsHash } from '../lm/weights.js';
 import { createLanguageModel } from '../pool/language-model.js';
-import type { BackendChoice } from '../pool/messages.js';
+import type { Backend } from '../protocol/backends.js';
 import { isSoliloquyError, reasonOf } from '../protocol/errors.js';
 import { assetsFolder } from './package.js';
 
@@ -104,7 +104,7 @@ export function diskCheck(dir = '.'): Finding {
 }
 
 /** Starts a worker thread with this backend. */
-export async function backendCheck(backend: Exclude<BackendChoice, 'auto'>): Promise<Finding> {
+export async function backendCheck(backend: Backend): Promise<Finding> {
   const found = { name: `backend ${backend}`, needed: false };
   try {
     const model = await createLanguageModel({ workers: 1, backend });

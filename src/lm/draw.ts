@@ -5,7 +5,10 @@
  */
 export interface Drawer {
   readonly size: number;
-  /** A token of the nucleus that holds `topP` of the mass of the `size` probabilities from `at`. */
+  /**
+   * A token of the nucleus: of the `size` probabilities from `at`, which add up to 1, the fewest and heaviest that hold
+   * `topP` of it (ties: lower id first). `uniform` is in [0, 1).
+   */
   draw(probabilities: Float32Array, at: number, topP: number, uniform: number): number;
   /** The likeliest; the lowest id wins a tie. */
   best(probabilities: Float32Array, at: number): number;
@@ -15,80 +18,89 @@ export interface Drawer {
 const SHIFT = 20;
 const BUCKETS = (0x3f800000 >>> SHIFT) + 1;
 
+/** The lightest token that is kept, of equals the one with the highest id, and the mass of all that are. */
+interface Edge {
+  readonly weight: number;
+  readonly id: number;
+  readonly mass: number;
+}
+
 export function createDrawer(size: number): Drawer {
   const masses = new Float64Array(BUCKETS);
-  const ids = new Int32Array(size);
+  const ids = new Int32Array(size); // tokens that may be in the nucleus
   const buckets = new Uint16Array(size);
-  let seen: Float32Array | undefined;
-  let bits: Uint32Array = new Uint32Array(0);
-  const bitsOf = (p: Float32Array): Uint32Array => {
-    if (p !== seen) bits = new Uint32Array(p.buffer, p.byteOffset, p.length);
-    seen = p;
-    return bits;
+  const bitsOf = createBits();
+
+  /** Fills `ids`, `buckets`, `masses`; all that it leaves out weigh less than 1 − topP together. */
+  const collect = (p: Float32Array, at: number, topP: number): number => {
+    const words = bitsOf(p);
+    const lightest = (1 - topP) / size;
+    let count = 0;
+    masses.fill(0);
+    for (let i = 0; i < size; i++) {
+      const weight = p[at + i]!;
+      if (weight < lightest) continue;
+      const bucket = Math.min(words[at + i]! >>> SHIFT, BUCKETS - 1);
+      ids[count] = i;
+      buckets[count++] = bucket;
+      masses[bucket]! += weight;
+    }
+    return count;
+  };
+  const edgeOf = (p: Float32Array, at: number, topP: number, count: number): Edge => {
+    let bucket = BUCKETS - 1;
+    let mass = 0;
+    while (bucket > 0 && mass + masses[bucket]! < topP) mass += masses[bucket--]!;
+    const onEdge: number[] = [];
+    for (let k = 0; k < count; k++) if (buckets[k] === bucket) onEdge.push(ids[k]!);
+    onEdge.sort((a, b) => p[at + b]! - p[at + a]! || a - b);
+    let taken = 0;
+    while (taken < onEdge.length && (taken === 0 || mass < topP)) mass += p[at + onEdge[taken++]!]!;
+    const id = onEdge[taken - 1];
+    return id === undefined ? { weight: 0, id: size, mass } : { weight: p[at + id]!, id, mass };
   };
   const best = (p: Float32Array, at: number): number => {
     let top = 0;
     for (let i = 1; i < size; i++) if (p[at + i]! > p[at + top]!) top = i;
     return top;
   };
-
   return {
     size,
     best,
     draw(p, at, topP, uniform) {
-      let mass = 0;
-      for (let i = 0; i < size; i++) mass += p[at + i]!;
-      if (topP >= 1) return pick(p, at, size, uniform * mass, () => best(p, at));
-      // All tokens lighter than this weigh less than (1 − topP) of the mass together: none is in the nucleus.
-      const lightest = ((1 - topP) * mass) / size;
-      const words = bitsOf(p);
-      masses.fill(0);
-      let count = 0;
-      for (let i = 0; i < size; i++) {
-        const weight = p[at + i]!;
-        if (weight < lightest) continue;
-        const bucket = Math.min(words[at + i]! >>> SHIFT, BUCKETS - 1);
-        ids[count] = i;
-        buckets[count++] = bucket;
-        masses[bucket]! += weight;
-      }
-      let edge = BUCKETS - 1;
-      let above = 0;
-      while (edge > 0 && above + masses[edge]! < topP * mass) above += masses[edge--]!;
-      const onEdge: number[] = [];
-      for (let k = 0; k < count; k++) if (buckets[k] === edge) onEdge.push(ids[k]!);
-      onEdge.sort((a, b) => p[at + b]! - p[at + a]! || a - b);
-      let last = -1; // the lightest token kept, and of equals the highest id
-      for (const id of onEdge) {
-        if (last >= 0 && above >= topP * mass) break;
-        above += p[at + id]!;
-        last = id;
-      }
-      const floor = last < 0 ? 0 : p[at + last]!;
-      const isKept = (k: number): boolean => {
-        if (buckets[k] !== edge) return buckets[k]! > edge;
-        const weight = p[at + ids[k]!]!;
-        return weight > floor || (weight === floor && ids[k]! <= last);
-      };
-      let kept = 0;
-      for (let k = 0; k < count; k++) if (isKept(k)) kept += p[at + ids[k]!]!;
-      const target = uniform * kept;
+      if (topP >= 1) return firstAbove(p, at, size, uniform) ?? best(p, at);
+      const count = collect(p, at, topP);
+      const edge = edgeOf(p, at, topP, count);
+      const target = uniform * edge.mass;
       let sum = 0;
       for (let k = 0; k < count; k++) {
-        if (!isKept(k)) continue;
-        sum += p[at + ids[k]!]!;
-        if (sum > target) return ids[k]!;
+        const id = ids[k]!;
+        const weight = p[at + id]!;
+        if (weight < edge.weight || (weight === edge.weight && id > edge.id)) continue;
+        sum += weight;
+        if (sum > target) return id;
       }
       return best(p, at);
     },
   };
 }
 
-function pick(p: Float32Array, at: number, size: number, target: number, otherwise: () => number): number {
+/** The words behind floats, without a new view for every row of a block. */
+function createBits(): (p: Float32Array) => Uint32Array {
+  let seen: Float32Array | undefined;
+  let words: Uint32Array = new Uint32Array(0);
+  return (p) => {
+    if (p !== seen) words = new Uint32Array(p.buffer, p.byteOffset, p.length);
+    seen = p;
+    return words;
+  };
+}
+
+function firstAbove(p: Float32Array, at: number, size: number, target: number): number | undefined {
   let sum = 0;
   for (let i = 0; i < size; i++) {
     sum += p[at + i]!;
     if (sum > target) return i;
   }
-  return otherwise();
+  return undefined;
 }

@@ -1,6 +1,7 @@
 /**
- * The port of what does the numbers inside a worker. Two will stand behind it: `tfjs/` (TensorFlow.js: GPU engine and
- * reference) and a compiled CPU engine. One contract suite runs over all of them: test/contracts/engine.ts.
+ * The port of what does the numbers inside a worker. Two stand behind it: `onnx/` (compiled graphs on onnxruntime, the
+ * default on CPUs) and `tfjs/` (TensorFlow.js: GPU engine and reference). One contract suite runs over all of them:
+ * test/contracts/engine.ts.
  *
  * Laws: a row's outputs do not depend on the rows beside it; the same input gives the same bits on one backend;
  * no tensor outlives a call except those of a loaded model, which `dispose` frees.

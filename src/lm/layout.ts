@@ -14,10 +14,9 @@ export interface Layout {
   readonly ids: Int32Array;
 }
 
-/** `least`: padded rows are at least so wide. */
-export function layOut(sequences: readonly (readonly number[])[], padded: boolean, least = 0): Layout {
+export function layOut(sequences: readonly (readonly number[])[], padded: boolean): Layout {
   const lengths = sequences.map((ids) => ids.length);
-  const width = Math.max(least, ...lengths);
+  const width = Math.max(0, ...lengths);
   const starts: number[] = [];
   let total = 0;
   for (const length of lengths) {

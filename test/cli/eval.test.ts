@@ -54,10 +54,10 @@ describe('soliloquy eval of a run', () => {
         '--version',
         version,
         '--backend',
-        'wasm',
+        'onnx',
       );
       const wanted = [...published(version).values()].filter(({ name }) => alone(name));
-      expect(told).toEqual({ version, seed: 5, world: 'microworld', backend: 'wasm' });
+      expect(told).toEqual({ version, seed: 5, world: 'microworld', backend: 'onnx' });
       expect(metrics).toEqual(wanted);
       const names = metrics.map(({ name }) => name);
       for (const name of ['true.score', 'self.score', 'judge.pairwise', 'judge.unparseable', 'length'])

@@ -23,7 +23,7 @@ const small = (...more: readonly string[]) => [
   '--workers',
   '1',
   '--backend',
-  'wasm',
+  'onnx',
   ...SMALL,
   ...more,
 ];
@@ -70,7 +70,7 @@ describe('soliloquy run', () => {
       seed: 1,
       cast: { judge: 'random' },
       invent: { asks: 8 },
-      used: { backend: 'wasm', template: { name: 'microworld' } },
+      used: { backend: 'onnx', template: { name: 'microworld' } },
     });
   });
 

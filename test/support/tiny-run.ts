@@ -77,7 +77,7 @@ export const tinyRun = (config: Config, out: string, more: Partial<RunOptions> =
     out,
     assets: '/nowhere',
     workers: 1,
-    backend: 'wasm',
+    backend: 'onnx',
     clock: countingClock(),
     versions: {},
     ...more,

@@ -6,40 +6,38 @@ import { parametersOf } from '../architecture.js';
 import { type DropoutSite, dropoutMask } from '../dropout.js';
 import type { GradientSums, GradientTask } from '../engine.js';
 import { taskSequences } from '../engine-rows.js';
-import { type Layout, layOut } from '../layout.js';
+import { layOut } from '../layout.js';
 import type { Model } from './compiled.js';
-import { sequenceFeeds, type Targets, targetsOf } from './lines.js';
+import { type Arrangement, arrange, arrangementFeeds, arrangePairs, type Targets } from './lines.js';
 import { type Feeds, float32, floatsOf } from './session.js';
-import { EMBEDDED, gradientOf } from './train-graph.js';
+import { EMBEDDED, gradientOf, isPaired } from './train-graph.js';
 
 const EMBEDDING = 'model.embed_tokens.weight';
 const scalar = (value: number) => float32(Float32Array.of(value), []);
 
 export async function gradient(model: Model, task: GradientTask, into: Float32Array): Promise<GradientSums> {
-  const rows = taskSequences(task);
-  // A sequence's last token predicts nothing that is asked for.
-  const layout = layOut(
-    rows.map((row) => row.ids.slice(0, -1)),
-    true,
-  );
-  const targets = targetsOf(rows, layout);
-  if (targets.ids.length === 0) return nothing(task, into);
   const { compiled } = model;
+  const { architecture } = compiled;
+  const rows = taskSequences(task);
+  // With dropout the two sides of a pair see their beginning through different masks.
+  const paired = isPaired({ objective: task.objective, dropout: task.dropout > 0 });
+  const arrangement = paired ? arrangePairs(rows, architecture.heads > architecture.kvHeads) : arrange(rows);
+  const { targets } = arrangement;
+  if (targets.ids.length === 0) return nothing(task, into);
   const session = await compiled.train({ objective: task.objective, dropout: task.dropout > 0 });
   const out = await session.run({
     ...model.parameters(),
-    ...sequenceFeeds(compiled, layout, targets),
+    ...arrangementFeeds(compiled, arrangement),
     ...objectiveFeeds(task, targets),
-    ...(task.dropout > 0 ? maskFeeds(model, task, layout, targets) : {}),
+    ...(task.dropout > 0 ? maskFeeds(model, task, targets) : {}),
     seed: scalar(1 / task.scale),
   });
-  const { architecture } = compiled;
   for (const { name, offset, size } of parametersOf(architecture)) {
     const slopes = out[gradientOf(name)];
     if (slopes === undefined) into.fill(0, offset, offset + size);
     else into.set(floatsOf(slopes), offset);
     if (name === EMBEDDING)
-      addRows(into, offset, floatsOf(out[gradientOf(EMBEDDED)]), layout, architecture.hiddenSize);
+      addRows(into, offset, floatsOf(out[gradientOf(EMBEDDED)]), arrangement, architecture.hiddenSize);
   }
   return sumsOf(floatsOf(out.loss)[0]!, out.margins === undefined ? [] : [...floatsOf(out.margins)]);
 }
@@ -77,8 +75,10 @@ function objectiveFeeds(task: GradientTask, { sequenceOf }: Targets): Feeds {
   };
 }
 
-function maskFeeds({ compiled }: Model, task: GradientTask, layout: Layout, { lines }: Targets): Feeds {
+function maskFeeds({ compiled }: Model, task: GradientTask, { lines }: Targets): Feeds {
   const { layers, hiddenSize } = compiled.architecture;
+  const sequences = taskSequences(task).map((row) => row.ids.slice(0, -1));
+  const layout = layOut(sequences, true);
   const feeds: Record<string, Feeds[string]> = {};
   for (let layer = 0; layer < layers; layer++) {
     for (const site of ['attention', 'mlp'] satisfies DropoutSite[]) {
@@ -103,7 +103,7 @@ function addRows(
   into: Float32Array,
   offset: number,
   slopes: Float32Array,
-  { ids }: Layout,
+  { ids }: Arrangement,
   width: number,
 ): void {
   for (let line = 0; line < ids.length; line++) {

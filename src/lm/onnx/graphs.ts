@@ -204,9 +204,10 @@ export function prefillGraph(architecture: Architecture): Graph {
   return g;
 }
 
-/** Causal attention inside each sequence, on the tape. */
-export function causal(g: Graph, architecture: Architecture): Attend {
-  const mask = g.input('mask', 'float32', ['S', 'S']);
+/** Attention inside each sequence, on the tape; who sees whom is one mask for all, or one a sequence. */
+export function masked(g: Graph, architecture: Architecture, each: boolean): Attend {
+  const heads = architecture.heads > architecture.kvHeads ? [1, 1] : [1];
+  const mask = g.input('mask', 'float32', each ? ['B', ...heads, 'S', 'S'] : ['S', 'S']);
   return (_, q, k, v) =>
     attention(g, q, keysByHead(g, k, architecture), valuesByHead(g, v, architecture), mask, architecture);
 }
@@ -220,7 +221,14 @@ export function scoreGraph(architecture: Architecture): Graph {
   const only = g.input('lines', 'int64', ['M']);
   const targets = g.input('targets', 'int64', ['M', 1]);
   const parameters = parameterInputs(g, architecture);
-  const forward: Forward = { g, architecture, parameters, rotation, attend: causal(g, architecture), only };
+  const forward: Forward = {
+    g,
+    architecture,
+    parameters,
+    rotation,
+    attend: masked(g, architecture, false),
+    only,
+  };
   const logits = logitsOf(forward, hiddenStates(forward, embed(g, architecture, parameters, ids)));
   topsOutput(g, [chosenOf(g, logits, targets), ...topAndShare(g, logits, probabilitiesOf(g, logits))]);
   return g;

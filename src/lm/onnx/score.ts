@@ -1,8 +1,7 @@
 /** Per-token log-probabilities of whole sequences. */
-import { layOut } from '../layout.js';
 import type { Model } from './compiled.js';
 import { WIDTH_STEP } from './kv-cache.js';
-import { sequenceFeeds, targetsOf } from './lines.js';
+import { arrange, arrangementFeeds } from './lines.js';
 import { floatsOf } from './session.js';
 
 /** Lines of one forward pass, so that memory stays bounded. */
@@ -35,15 +34,11 @@ const widthOf = (length: number): number => Math.ceil((length - 1) / WIDTH_STEP)
 
 /** Sequences of at least two tokens, the longest first → log p of all tokens but the first. */
 async function scoreBatch(model: Model, sequences: readonly (readonly number[])[]): Promise<Float32Array[]> {
-  const layout = layOut(
-    sequences.map((ids) => ids.slice(0, -1)),
-    true,
+  const arrangement = arrange(
+    sequences.map((ids) => ({ ids, targetStart: 1 })),
     widthOf(sequences[0]!.length),
   );
-  const targets = targetsOf(
-    sequences.map((ids) => ({ ids, targetStart: 1 })),
-    layout,
-  );
+  const { targets } = arrangement;
   // A matrix of one line takes another path through onnxruntime, with other rounding.
   const asked =
     targets.lines.length > 1
@@ -52,7 +47,7 @@ async function scoreBatch(model: Model, sequences: readonly (readonly number[])[
   const session = await model.compiled.score();
   const { tops } = await session.run({
     ...model.parameters(),
-    ...sequenceFeeds(model.compiled, layout, asked),
+    ...arrangementFeeds(model.compiled, { ...arrangement, targets: asked }),
   });
   const values = floatsOf(tops);
   let line = 0;

@@ -5,7 +5,7 @@
  */
 import { type Architecture, parametersOf } from '../architecture.js';
 import { Graph, type Value } from './graph.js';
-import { causal, embed, parameterInputs, rotationInputs, sizeInputs } from './graphs.js';
+import { embed, masked, parameterInputs, rotationInputs, sizeInputs } from './graphs.js';
 import { matmul, mul, negate, reshape, softplus, sub, targetLogprobs, total } from './ops.js';
 import { type Forward, hiddenStates, logitsOf } from './transformer.js';
 import { gradients } from './vjp.js';
@@ -14,6 +14,9 @@ export interface TrainGraphKind {
   readonly objective: 'sft' | 'dpo';
   readonly dropout: boolean;
 }
+
+/** The two sides of a pair stand in one block, and their common beginning once. */
+export const isPaired = ({ objective, dropout }: TrainGraphKind): boolean => objective === 'dpo' && !dropout;
 
 /** Name of the output with a parameter's gradient. */
 export const gradientOf = (parameter: string): string => `d ${parameter}`;
@@ -42,7 +45,7 @@ export function trainGraph(architecture: Architecture, { objective, dropout }: T
     architecture,
     parameters,
     rotation,
-    attend: causal(g, architecture),
+    attend: masked(g, architecture, isPaired({ objective, dropout })),
     only,
     ...(dropout ? { mask } : {}),
   };

@@ -14,12 +14,20 @@ const NATIVE_PACKAGES: readonly string[] = ['@tensorflow/tfjs-node-gpu', '@tenso
 
 const HOW_TO_GET: Record<BackendName, string> = {
   tensorflow:
-    'npm install @tensorflow/tfjs-node-gpu (with CUDA) or @tensorflow/tfjs-node; or use --backend wasm',
+    'npm run build:tensorflow, which compiles tfjs-node for the TensorFlow of a Python wheel (`pip install tensorflow-cpu`; with a GPU `tensorflow[and-cuda]`); or npm install @tensorflow/tfjs-node-gpu where its download works (docs/backends.md); or use --backend wasm',
   wasm: 'reinstall with `npm ci`: @tensorflow/tfjs-backend-wasm ships its .wasm files in dist/; or use --backend cpu',
   cpu: 'reinstall with `npm ci`: @tensorflow/tfjs-backend-cpu is missing',
 };
 
+/** tfjs-node 4.22 calls two functions that Node 22 warns about and Node 23 took away (tensorflow/tfjs#8609). */
+function restoreUtil(): void {
+  const util = createRequire(import.meta.url)('node:util') as Record<string, unknown>;
+  util.isNullOrUndefined = (x: unknown) => x === null || x === undefined;
+  util.isArray = Array.isArray;
+}
+
 async function importNative(): Promise<void> {
+  restoreUtil();
   const reasons: string[] = [];
   for (const name of NATIVE_PACKAGES) {
     try {
