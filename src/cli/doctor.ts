@@ -44,7 +44,8 @@ export function doctorCommand(): Command {
 async function examine({ json }: { readonly json?: true }): Promise<void> {
   const findings: Finding[] = [nodeCheck(), coresCheck(), memoryCheck(), threadsCheck(), diskCheck()];
   // One after the other: each starts a thread, and the times of all are short.
-  for (const backend of BACKENDS) findings.push(await backendCheck(backend));
+  const inThreads = BACKENDS.filter((backend) => !backend.startsWith('onnx:'));
+  for (const backend of inThreads) findings.push(await backendCheck(backend));
   const backend = await chosenBackend();
   findings.push(engineFinding(backend), ...(await onnxruntimeChecks()), await assetCheck());
   const ok = findings.every((finding) => finding.ok || !finding.needed);

@@ -2,6 +2,7 @@
  * Which engine stands behind a backend's name. Loaded on demand: the main thread never pays for one.
  */
 import type { Engine } from '../lm/engine.js';
+import type { Provider as OnnxProvider } from '../lm/onnx/session.js';
 import type { BackendChoice } from '../protocol/backends.js';
 import { reasonOf, SoliloquyError } from '../protocol/errors.js';
 
@@ -13,11 +14,16 @@ const unavailable = (reason: unknown): SoliloquyError =>
     { cause: reason },
   );
 
-async function createOnnx(): Promise<Engine> {
+async function createTfjs(backend?: 'tensorflow' | 'wasm' | 'cpu'): Promise<Engine> {
+  const { createTfjsEngine } = await import('../lm/tfjs/engine.js');
+  return createTfjsEngine(backend);
+}
+
+async function createOnnx(provider: OnnxProvider): Promise<Engine> {
   const { createOnnxEngine } = await import('../lm/onnx/engine.js').catch((error: unknown) => {
     throw unavailable(error);
   });
-  return createOnnxEngine();
+  return createOnnxEngine({ provider });
 }
 
 /**
@@ -25,11 +31,17 @@ async function createOnnx(): Promise<Engine> {
  * not there is `backend.unavailable`.
  */
 export async function createEngine(backend: BackendChoice): Promise<Engine> {
-  if (backend === 'onnx') return createOnnx();
-  if (backend === 'auto') {
-    const engine = await createOnnx().catch(() => undefined);
-    if (engine !== undefined) return engine;
+  switch (backend) {
+    case 'onnx':
+      return createOnnx('cpu');
+    case 'onnx:cuda':
+    case 'onnx:webgpu':
+    case 'onnx:coreml':
+    case 'onnx:dml':
+      return createOnnx(backend.slice('onnx:'.length) as OnnxProvider);
+    case 'auto':
+      return createOnnx('cpu').catch(() => createTfjs());
+    default:
+      return createTfjs(backend);
   }
-  const { createTfjsEngine } = await import('../lm/tfjs/engine.js');
-  return createTfjsEngine(backend === 'auto' ? undefined : backend);
 }

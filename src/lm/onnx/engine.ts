@@ -20,11 +20,11 @@ export interface OnnxOptions {
 const ARCHITECTURES = 2;
 
 export async function createOnnxEngine({ provider = 'cpu' }: OnnxOptions = {}): Promise<Engine> {
-  checkProvider(provider);
+  await checkProvider(provider);
   const compiled = createCompiledCache(provider);
   let loaded = 0;
   return {
-    backend: 'onnx',
+    backend: provider === 'cpu' ? 'onnx' : `onnx:${provider}`,
     rowExact: provider === 'cpu',
     async load(weights) {
       const model = await loadModel(await compiled(weights.architecture), weights, provider);

@@ -4,11 +4,10 @@
  */
 import * as ort from 'onnxruntime-node';
 import { reasonOf, SoliloquyError } from '../../protocol/errors.js';
-import type { Graph } from './graph.js';
+import { Graph } from './graph.js';
 
 /** Where nodes run: `cpu`, or what onnxruntime-node has beside it on this platform. */
-export const PROVIDERS = ['cpu', 'cuda', 'webgpu', 'coreml', 'dml'] as const;
-export type Provider = (typeof PROVIDERS)[number];
+export type Provider = 'cpu' | 'cuda' | 'webgpu' | 'coreml' | 'dml';
 
 export type Feeds = Readonly<Record<string, ort.Tensor>>;
 export type Fetched = Readonly<Record<string, ort.Tensor>>;
@@ -18,15 +17,30 @@ export interface Session {
   dispose(): Promise<void>;
 }
 
-/** The provider, or `backend.unavailable` that says what there is. */
-export function checkProvider(provider: Provider): void {
-  const known = ort.listSupportedBackends().map(({ name }) => name);
-  if (known.includes(provider)) return;
-  throw new SoliloquyError(
+const unavailable = (provider: Provider, reason: string): SoliloquyError =>
+  new SoliloquyError(
     'backend.unavailable',
-    `onnxruntime-node has no ${provider} provider here; it has: ${known.join(', ')}`,
-    { backend: `onnx:${provider}`, fix: 'take --backend onnx, or see `soliloquy doctor`' },
+    `onnxruntime's ${provider} provider does not work here: ${reason}`,
+    {
+      backend: `onnx:${provider}`,
+      fix: 'take --backend onnx; `soliloquy doctor` says how to get the provider',
+    },
   );
+
+/** Resolves where the provider runs a graph of one node; else `backend.unavailable`. */
+export async function checkProvider(provider: Provider): Promise<void> {
+  if (provider === 'cpu') return;
+  const known = ort.listSupportedBackends().map(({ name }) => name);
+  if (!known.includes(provider)) throw unavailable(provider, `this platform has ${known.join(', ')}`);
+  const g = new Graph('trial');
+  const x = g.input('x', 'float32', [1]);
+  g.output('y', g.node('Add', [x, x], [1]));
+  try {
+    const session = await openSession(g, provider);
+    await session.dispose();
+  } catch (error) {
+    throw unavailable(provider, reasonOf(error));
+  }
 }
 
 export async function openSession(graph: Graph, provider: Provider): Promise<Session> {
