@@ -6,6 +6,7 @@
 import { Command, CommanderError } from 'commander';
 import { doctorCommand } from './doctor.js';
 import { evalCommand } from './eval.js';
+import { exportCommand } from './export.js';
 import { describe, exitCodeOf } from './failure.js';
 import { generateCommand } from './generate.js';
 import { machinesCommand } from './machines.js';
@@ -30,6 +31,7 @@ export function program(): Command {
     evalCommand,
     scoreCommand,
     generateCommand,
+    exportCommand,
     trainCommand,
     pretrainCommand,
     machinesCommand,

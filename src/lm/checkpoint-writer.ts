@@ -11,7 +11,8 @@ import type { Checkpoint } from './checkpoint.js';
 import { configOf } from './llama-config.js';
 import { writeSafetensors } from './safetensors.js';
 
-async function writeWhole(
+/** A file that is whole or absent. */
+export async function writeWhole(
   dir: string,
   name: string,
   fill: (handle: FileHandle) => Promise<void>,
@@ -39,7 +40,7 @@ async function writeWhole(
 
 const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 
-function configJson({ config, weights, bosId, eosIds }: Checkpoint): Record<string, unknown> {
+export function configJson({ config, weights, bosId, eosIds }: Checkpoint): Record<string, unknown> {
   const dtype = { architectures: ['LlamaForCausalLM'], dtype: 'float32', torch_dtype: 'float32' };
   if (config) return { ...config, ...dtype };
   return {
@@ -50,7 +51,7 @@ function configJson({ config, weights, bosId, eosIds }: Checkpoint): Record<stri
   };
 }
 
-const eosOf = (ids: readonly number[]): number | readonly number[] | null =>
+export const eosOf = (ids: readonly number[]): number | readonly number[] | null =>
   ids.length > 1 ? ids : (ids[0] ?? null);
 
 /** Files of `checkpoint` that were there when it was read are written again as they were; only the weights are new. */

@@ -30,20 +30,23 @@ export function createDrawer(size: number): Drawer {
   const ids = new Int32Array(size); // tokens that may be in the nucleus
   const buckets = new Uint16Array(size);
   const bitsOf = createBits();
+  const least = new Float32Array(1);
+  const leastBits = new Uint32Array(least.buffer);
 
   /** Fills `ids`, `buckets`, `masses`; all that it leaves out weigh less than 1 − topP together. */
   const collect = (p: Float32Array, at: number, topP: number): number => {
     const words = bitsOf(p);
-    const lightest = (1 - topP) / size;
+    least[0] = (1 - topP) / size;
+    const lightest = leastBits[0]!; // positive floats are ordered as their bits are
     let count = 0;
     masses.fill(0);
     for (let i = 0; i < size; i++) {
-      const weight = p[at + i]!;
-      if (weight < lightest) continue;
-      const bucket = Math.min(words[at + i]! >>> SHIFT, BUCKETS - 1);
+      const word = words[at + i]!;
+      if (word < lightest) continue;
+      const bucket = Math.min(word >>> SHIFT, BUCKETS - 1);
       ids[count] = i;
       buckets[count++] = bucket;
-      masses[bucket]! += weight;
+      masses[bucket]! += p[at + i]!;
     }
     return count;
   };

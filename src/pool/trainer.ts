@@ -15,7 +15,7 @@ import type { Answers, ModelRef, Task } from './messages.js';
 
 /** Floats of a reduce or update task, at least; and no more than so many tasks of a kind. */
 const SHARD = 1 << 17;
-const SHARDS = 16;
+const SHARDS = 4;
 
 export interface TrainerPorts {
   /** Never given twice: names this training's weights in workers' caches. */

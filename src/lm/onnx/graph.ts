@@ -2,7 +2,15 @@
  * A graph under construction: values with type and shape, the nodes that make them, and a tape of the operations that
  * vjp.ts can go back along. Owns names; knows no operator's meaning (ops.ts) and no model (transformer.ts).
  */
-import type { Attribute, Dim, ElementType, NodeRecord, TensorRecord, ValueRecord } from './proto.js';
+import type {
+  Attribute,
+  Dim,
+  ElementType,
+  GraphRecord,
+  NodeRecord,
+  TensorRecord,
+  ValueRecord,
+} from './proto.js';
 import { encodeModel } from './proto.js';
 
 /** A tensor in the graph. */
@@ -25,7 +33,22 @@ export interface NodeOptions {
 
 /** Operators beyond ONNX itself that onnxruntime's CPU provider has. */
 export const CONTRIB = 'com.microsoft';
-const OPSETS = { '': 17, [CONTRIB]: 1 };
+
+/** The nodes that stand for one that a dialect lacks. */
+export type Lowering = (
+  g: Graph,
+  inputs: readonly Value[],
+  attributes: Readonly<Record<string, Attribute>>,
+) => readonly Value[];
+
+/** Which operators a graph may be written in. */
+export interface Dialect {
+  /** Versions by domain. */
+  readonly opsets: Readonly<Record<string, number>>;
+  readonly lowerings: ReadonlyMap<string, Lowering>;
+}
+
+const ONNXRUNTIME: Dialect = { opsets: { '': 17, [CONTRIB]: 1 }, lowerings: new Map() };
 
 type OutputShape = { readonly type?: ElementType; readonly shape: readonly Dim[] };
 type Numbers = Float32Array | Int32Array | BigInt64Array;
@@ -38,10 +61,12 @@ export class Graph {
   readonly #outputs: Value[] = [];
   readonly #initializers: TensorRecord[] = [];
   readonly #constants = new Map<string, Value>();
+  readonly #dialect: Dialect;
   #values = 0;
 
-  constructor(name: string) {
+  constructor(name: string, dialect = ONNXRUNTIME) {
     this.name = name;
+    this.#dialect = dialect;
   }
 
   input(name: string, type: ElementType, shape: readonly Dim[]): Value {
@@ -82,7 +107,11 @@ export class Graph {
     inputs: readonly (Value | null)[],
     outputs: readonly (OutputShape | null)[],
     { domain = '', attributes = {} }: NodeOptions = {},
-  ): Value[] {
+  ): readonly Value[] {
+    const lowering = this.#dialect.lowerings.get(op);
+    if (lowering !== undefined) return lowering(this, inputs as readonly Value[], attributes);
+    if (!(domain in this.#dialect.opsets))
+      throw new Error(`${this.name}: no ${domain}.${op} in this dialect`);
     const made = outputs.map((output) =>
       output === null
         ? { name: '', type: 'float32' as const, shape: [] }
@@ -109,23 +138,32 @@ export class Graph {
     return this.nodes(op, inputs, [output], options)[0]!;
   }
 
-  output(name: string, value: Value): void {
+  /** The same value under a name that can be referred to. */
+  named(name: string, value: Value): Value {
     this.#nodes.push({ op: 'Identity', domain: '', inputs: [value.name], outputs: [name], attributes: {} });
-    this.#outputs.push({ ...value, name });
+    return { ...value, name };
+  }
+
+  output(name: string, value: Value): void {
+    this.#outputs.push(this.named(name, value));
   }
 
   get size(): number {
     return this.#nodes.length;
   }
 
-  encode(): Uint8Array {
-    return encodeModel({
+  record(): GraphRecord {
+    return {
       name: this.name,
       nodes: this.#nodes,
       inputs: this.#inputs,
       outputs: this.#outputs,
       initializers: this.#initializers,
-      opsets: OPSETS,
-    });
+      opsets: this.#dialect.opsets,
+    };
+  }
+
+  encode(): Uint8Array {
+    return encodeModel(this.record());
   }
 }

@@ -44,6 +44,9 @@ export const widthFor = (lines: number): number => Math.ceil((lines + 1) / WIDTH
 export const rowBytes = ({ layers, kvHeads, headDim }: Architecture, width: number): number =>
   2 * layers * kvHeads * headDim * width * 4;
 
+/** Below this a loop is faster than a call. */
+const SHORT = 128;
+
 /** `count` stretches of `size` floats, `fromStep` and `toStep` apart. */
 export function copyStrided(
   from: Float32Array,
@@ -58,11 +61,18 @@ export function copyStrided(
   for (let i = 0; i < count; i++) {
     const source = fromAt + i * fromStep;
     const target = toAt + i * toStep;
-    for (let j = 0; j < size; j++) to[target + j] = from[source + j]!;
+    if (size >= SHORT) to.set(from.subarray(source, source + size), target);
+    else for (let j = 0; j < size; j++) to[target + j] = from[source + j]!;
   }
 }
 
-export function createKvCache(architecture: Architecture, capacity: number, lines: number): KvCache {
+/** Room for `capacity` rows of `lines` lines at first; rows may grow to `most`. */
+export function createKvCache(
+  architecture: Architecture,
+  capacity: number,
+  lines: number,
+  most: number,
+): KvCache {
   const { layers, kvHeads, headDim } = architecture;
   const line = kvHeads * headDim;
   const lengths = new Int32Array(capacity);
@@ -75,7 +85,7 @@ export function createKvCache(architecture: Architecture, capacity: number, line
 
   const grow = (): void => {
     const before = { width, keys, values };
-    width += GROWTH;
+    width = Math.max(width + WIDTH_STEP, Math.min(width + GROWTH, widthFor(most)));
     keys = blocks();
     values = blocks();
     before.keys.forEach((from, layer) => {

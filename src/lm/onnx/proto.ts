@@ -32,6 +32,8 @@ export interface TensorRecord {
   readonly shape: readonly number[];
   /** Little-endian, row by row. */
   readonly bytes: Uint8Array;
+  /** Where the bytes lie instead of in the model: a file beside it, and the first byte there. */
+  readonly external?: { readonly file: string; readonly offset: number };
 }
 
 export interface GraphRecord {
@@ -42,10 +44,13 @@ export interface GraphRecord {
   readonly initializers: readonly TensorRecord[];
   /** Operator set versions by domain. */
   readonly opsets: Readonly<Record<string, number>>;
+  /** What a reader may want to know of the model. */
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 const IR_VERSION = 9;
 const ELEMENT: Readonly<Record<ElementType, number>> = { float32: 1, int32: 6, int64: 7, bool: 9 };
+const EXTERNAL = 1;
 const ATTRIBUTE = { float: 1, int: 2, string: 3, ints: 7 } as const;
 
 type Fill = (writer: BinaryWriter) => void;
@@ -102,11 +107,25 @@ function value(writer: BinaryWriter, { name, type, shape }: ValueRecord): void {
   );
 }
 
-function initializer(writer: BinaryWriter, { name, type, shape, bytes }: TensorRecord): void {
+const entry =
+  (key: string, value: string): Fill =>
+  (writer) => {
+    text(writer, 1, key);
+    text(writer, 2, value);
+  };
+
+function initializer(writer: BinaryWriter, { name, type, shape, bytes, external }: TensorRecord): void {
   for (const dim of shape) integer(writer, 1, dim);
   integer(writer, 2, ELEMENT[type]);
   text(writer, 8, name);
-  writer.tag(9, WireType.LengthDelimited).bytes(bytes);
+  if (external === undefined) {
+    writer.tag(9, WireType.LengthDelimited).bytes(bytes);
+    return;
+  }
+  nested(writer, 13, entry('location', external.file));
+  nested(writer, 13, entry('offset', `${external.offset}`));
+  nested(writer, 13, entry('length', `${bytes.byteLength}`));
+  integer(writer, 14, EXTERNAL);
 }
 
 /** The bytes of a ModelProto, as `InferenceSession.create` and a `.onnx` file take them. */
@@ -127,5 +146,6 @@ export function encodeModel(graph: GraphRecord): Uint8Array {
       integer(w, 2, version);
     });
   }
+  for (const [key, value] of Object.entries(graph.metadata ?? {})) nested(writer, 14, entry(key, value));
   return writer.finish();
 }

@@ -7,13 +7,15 @@ import type { SampleOutput, SampleRow } from '../../protocol/lm.js';
 import { uniformAt } from '../../rng.js';
 import { createDrawer, type Drawer } from '../draw.js';
 import type { Model } from './compiled.js';
-import { createKvCache, type KvCache, rowBytes, WIDTH_STEP, widthFor } from './kv-cache.js';
+import { createKvCache, type KvCache, rowBytes, widthFor } from './kv-cache.js';
 import { prefill } from './prefill.js';
 import { type Feeds, float32, floatsOf, int32, int64, type Session } from './session.js';
 
 /** Rows under way at once, at most. */
 const MAX_ROWS = 128;
 const MAX_CACHE_BYTES = 2 ** 30;
+/** New tokens of a row that the cache has room for at first. */
+const FIRST_ROOM = 32;
 /** Waiting rows come in when this share of the places is free: a prefill wants company. */
 const REFILL_AT = 0.25;
 
@@ -74,11 +76,12 @@ const widestOf = (waiting: readonly Group[]): number =>
 async function run(model: Model, waiting: Group[]): Promise<void> {
   const { architecture } = model.compiled;
   const places = placesFor(model, waiting);
-  const first = Math.max(...waiting[0]!.members.map((c) => Math.min(c.limit, WIDTH_STEP)));
-  const cache = createKvCache(architecture, places, waiting[0]!.promptIds.length + first);
+  const most = widestOf(waiting);
+  const first = Math.min(most, waiting[0]!.promptIds.length + FIRST_ROOM);
+  const cache = createKvCache(architecture, places, first, most);
   const drawer = createDrawer(architecture.vocabSize);
   const decode = await model.decode();
-  const rotation = model.compiled.scaledRotation(widestOf(waiting));
+  const rotation = model.compiled.scaledRotation(most);
   const step = stepper(decode, rotation, cache, places);
   const live: Continuation[] = [];
   for (;;) {
