@@ -9,6 +9,8 @@ import { NAMES } from './export-graph.js';
 
 type Json = Readonly<Record<string, unknown>>;
 
+export const jsonText = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
+
 /** Ids that a runtime wants to know, from whatever file of the checkpoint says them. */
 export interface SpecialIds {
   readonly bosId: number | undefined;
@@ -62,22 +64,30 @@ export function generationConfig(checkpoint: Checkpoint, { bosId, eosIds, padId 
   };
 }
 
-/** For a tokenizer that came without its tokenizer_config.json: transformers.js takes the two together or none. */
-export function tokenizerConfig(
-  { tokenizer, weights }: Checkpoint,
-  { bosId, eosIds, padId }: SpecialIds,
-): Json {
+/**
+ * tokenizer_config.json as it stood, with two mends for transformers.js: it takes a tokenizer with its config or none, and
+ * its pipeline puts a BOS token before a prompt only where `add_bos_token` says so.
+ */
+export function tokenizerConfig(checkpoint: Checkpoint, { bosId, eosIds, padId }: SpecialIds): string {
+  const { tokenizer, weights } = checkpoint;
   const known = tokenizerOf(tokenizer!, { bosId, eosIds });
+  const startsWithBos = bosId !== undefined && known.encodePrompt('')[0] === bosId;
+  const bos = startsWithBos ? { add_bos_token: true } : {};
+  if (tokenizer!.config !== null) {
+    const own = JSON.parse(tokenizer!.config) as Json;
+    return startsWithBos && own.add_bos_token == null ? jsonText({ ...own, ...bos }) : tokenizer!.config;
+  }
   const token = (name: string, id: number | undefined): Json =>
     id === undefined ? {} : { [name]: known.decode([id]) };
-  return {
+  return jsonText({
     tokenizer_class: 'PreTrainedTokenizerFast',
     clean_up_tokenization_spaces: false,
     model_max_length: weights.architecture.maxPositions,
     ...token('bos_token', bosId),
     ...token('eos_token', eosIds[0]),
     ...token('pad_token', padId),
-  };
+    ...bos,
+  });
 }
 
 /** genai_config.json; onnxruntime-genai refuses fields that it doesn't know, and null. */

@@ -7,7 +7,14 @@ import { join } from 'node:path';
 import { reasonOf, SoliloquyError } from '../../protocol/errors.js';
 import type { Checkpoint } from '../checkpoint.js';
 import { writeWhole } from '../checkpoint-writer.js';
-import { genaiConfig, generationConfig, hostConfig, specialIds, tokenizerConfig } from './export-config.js';
+import {
+  genaiConfig,
+  generationConfig,
+  hostConfig,
+  jsonText,
+  specialIds,
+  tokenizerConfig,
+} from './export-config.js';
 import { exportGraph } from './export-graph.js';
 import { type FileLimits, isDataFile, MODEL_FILE, modelFiles } from './model-file.js';
 
@@ -31,21 +38,19 @@ export interface ExportOptions {
   readonly limits?: FileLimits;
 }
 
-const textOf = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
-
 export async function writeOnnxFolder(
   dir: string,
   checkpoint: Checkpoint,
   { metadata = {}, limits }: ExportOptions = {},
 ): Promise<Exported> {
-  await clear(dir);
   const models = modelFiles({ ...exportGraph(checkpoint.weights).record(), metadata }, limits);
-  const dataFiles = models.filter(({ name }) => isDataFile(name)).length;
+  const texts = textsOf(checkpoint, models.filter(({ name }) => isDataFile(name)).length);
+  await clear(dir);
   const files: { name: string; bytes: number }[] = [];
   const written = async (name: string): Promise<void> => {
     files.push({ name, bytes: (await stat(join(dir, name))).size });
   };
-  for (const [name, text] of textsOf(checkpoint, dataFiles)) {
+  for (const [name, text] of texts) {
     await writeWhole(dir, name, (handle) => handle.writeFile(text));
     await written(name);
   }
@@ -60,14 +65,14 @@ function textsOf(checkpoint: Checkpoint, dataFiles: number): readonly (readonly 
   const { tokenizer } = checkpoint;
   const ids = specialIds(checkpoint);
   return [
-    [MARK, textOf(genaiConfig(checkpoint, ids))],
-    ['config.json', textOf(hostConfig(checkpoint, dataFiles))],
-    ['generation_config.json', textOf(generationConfig(checkpoint, ids))],
+    [MARK, jsonText(genaiConfig(checkpoint, ids))],
+    ['config.json', jsonText(hostConfig(checkpoint, dataFiles))],
+    ['generation_config.json', jsonText(generationConfig(checkpoint, ids))],
     ...(tokenizer === null
       ? []
       : ([
           ['tokenizer.json', tokenizer.json],
-          ['tokenizer_config.json', tokenizer.config ?? textOf(tokenizerConfig(checkpoint, ids))],
+          ['tokenizer_config.json', tokenizerConfig(checkpoint, ids)],
         ] as const)),
   ];
 }
