@@ -81,13 +81,25 @@ export interface Model {
   readonly compiled: Compiled;
   parameters(): Feeds;
   decode(): Promise<Session>;
+  /** What the decode session must be fed of the weights; nothing where they are inside. */
+  decodeParameters(): Feeds;
+  /** Rows of a step at least: weights that are fed are multiplied in another order with a single row. */
+  readonly leastRows: 1 | 2;
 }
+
+/** Bytes of weights that the decode graph holds inside; larger ones are fed to it: a graph's file ends at 2 GB. */
+const MOST_INSIDE = 1.8 * 2 ** 30;
 
 /**
  * onnxruntime-node refuses views on shared memory (1.30: napi_get_arraybuffer_info), so each worker keeps a copy of the
  * weights while the version is loaded; its memory goes from version to version.
  */
-export function modelOf(compiled: Compiled, weights: Weights, provider: Provider) {
+export function modelOf(
+  compiled: Compiled,
+  weights: Weights,
+  provider: Provider,
+  mostInside: number = MOST_INSIDE,
+) {
   const { architecture, data } = weights;
   let decode: Promise<Session> | undefined;
   let copy: { readonly block: Float32Array; readonly feeds: Feeds } | undefined;
@@ -96,16 +108,20 @@ export function modelOf(compiled: Compiled, weights: Weights, provider: Provider
     block.set(data);
     return { block, feeds: parameterFeeds(architecture, block) };
   };
+  const inside = data.byteLength <= mostInside;
+  const parameters = () => {
+    copy ??= copied();
+    return copy.feeds;
+  };
   const model: Model = {
     compiled,
-    parameters: () => {
-      copy ??= copied();
-      return copy.feeds;
-    },
+    parameters,
     decode: () => {
-      decode ??= openSession(decodeGraph(weights), provider);
+      decode ??= openSession(decodeGraph(weights, inside), provider);
       return decode;
     },
+    decodeParameters: () => (inside ? {} : parameters()),
+    leastRows: inside ? 1 : 2,
   };
   const dispose = async (): Promise<void> => {
     if (copy !== undefined) compiled.giveBack(copy.block);

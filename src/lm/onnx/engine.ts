@@ -3,9 +3,9 @@
  * of an architecture stay open for the last few architectures; a version's own is closed with it.
  */
 import type { Architecture } from '../architecture.js';
-import { doorOf } from '../door.js';
-import type { Engine, LoadedModel, Weights } from '../engine.js';
-import { type Compiled, compile, modelOf } from './compiled.js';
+import { type Door, doorOf } from '../door.js';
+import type { Engine, LoadedModel } from '../engine.js';
+import { type Compiled, compile, type Model, modelOf } from './compiled.js';
 import { gradient } from './gradient.js';
 import { sample } from './sample.js';
 import { score } from './score.js';
@@ -14,25 +14,29 @@ import { checkProvider, type Provider } from './session.js';
 export interface OnnxOptions {
   /** Default: `cpu`. What it lacks falls back to the CPU. */
   readonly provider?: Provider;
+  /** Bytes of weights that a decode graph may hold inside. */
+  readonly mostInside?: number;
 }
 
 /** Architectures whose sessions stay open. */
 const ARCHITECTURES = 2;
 
-export async function createOnnxEngine({ provider = 'cpu' }: OnnxOptions = {}): Promise<Engine> {
+export async function createOnnxEngine({ provider = 'cpu', mostInside }: OnnxOptions = {}): Promise<Engine> {
   await checkProvider(provider);
-  const compiled = createCompiledCache(provider);
+  const architectures = createArchitectures(provider);
   let loaded = 0;
   return {
     backend: provider === 'cpu' ? 'onnx' : `onnx:${provider}`,
     rowExact: provider === 'cpu',
     async load(weights) {
-      const model = await loadModel(await compiled(weights.architecture), weights, provider);
+      const { compiled, release } = await architectures(weights.architecture);
+      const { model, dispose } = modelOf(compiled, weights, provider, mostInside);
       loaded += 1;
       return {
-        ...model,
+        ...callsOf(model, doorOf(weights)),
         async dispose() {
-          await model.dispose();
+          await dispose();
+          await release();
           loaded -= 1;
         },
       };
@@ -41,25 +45,38 @@ export async function createOnnxEngine({ provider = 'cpu' }: OnnxOptions = {}): 
   };
 }
 
-/** The least recently used architecture makes room; its loaded models open their sessions anew when they need them. */
-function createCompiledCache(provider: Provider): (architecture: Architecture) => Promise<Compiled> {
-  const cache = new Map<string, Compiled>();
-  return async (architecture) => {
-    const key = JSON.stringify(architecture);
-    const known = cache.get(key) ?? compile(architecture, provider);
-    cache.delete(key);
-    cache.set(key, known);
-    for (const [oldest, compiled] of [...cache].slice(0, -ARCHITECTURES)) {
-      cache.delete(oldest);
+interface Held {
+  readonly compiled: Compiled;
+  users: number;
+}
+
+/** The least recently used architecture makes room once no model of it is loaded. */
+function createArchitectures(provider: Provider) {
+  const held = new Map<string, Held>();
+  const makeRoom = async (): Promise<void> => {
+    const unused = [...held].filter(([, { users }]) => users === 0);
+    for (const [key, { compiled }] of unused.slice(0, Math.max(0, held.size - ARCHITECTURES))) {
+      held.delete(key);
       await compiled.dispose();
     }
-    return known;
+  };
+  return async (architecture: Architecture) => {
+    const key = JSON.stringify(architecture);
+    const entry = held.get(key) ?? { compiled: compile(architecture, provider), users: 0 };
+    held.delete(key);
+    held.set(key, entry);
+    entry.users += 1;
+    await makeRoom();
+    const release = async (): Promise<void> => {
+      entry.users -= 1;
+      await makeRoom();
+    };
+    return { compiled: entry.compiled, release };
   };
 }
 
-async function loadModel(compiled: Compiled, weights: Weights, provider: Provider): Promise<LoadedModel> {
-  const door = doorOf(weights);
-  const { model, dispose } = modelOf(compiled, weights, provider);
+/** What is refused is refused before anything is computed. */
+function callsOf(model: Model, door: Door): Omit<LoadedModel, 'dispose'> {
   return {
     async sample(rows) {
       door.checkPrompts(rows);
@@ -73,6 +90,5 @@ async function loadModel(compiled: Compiled, weights: Weights, provider: Provide
       door.checkTask(task, into);
       return gradient(model, task, into);
     },
-    dispose,
   };
 }

@@ -3,11 +3,10 @@
  * cached ones, padding on either side, weights inside, standard operators only (standard.ts). The architecture itself
  * stands in transformer.ts; here stand names, shapes, the mask and the cache.
  */
-import { parametersOf } from '../architecture.js';
 import type { Weights } from '../engine.js';
 import { ropeTable } from '../rope.js';
 import { Graph, type Value } from './graph.js';
-import { embed } from './graphs.js';
+import { embed, parameterInitializers } from './graphs.js';
 import { type Rotation, reshape, transpose } from './ops.js';
 import type { Dim } from './proto.js';
 import { STANDARD } from './standard.js';
@@ -50,7 +49,7 @@ export function exportGraph(weights: Weights): Graph {
   // `reshape` finds sizes under these names.
   g.named('B', sizeOf(g, ids, 0));
   const count = g.named('S', sizeOf(g, ids, 1));
-  const parameters = parametersInside(g, weights);
+  const parameters = parameterInitializers(g, weights);
   const rotation: Rotation = {
     positions: g.node('Reshape', [positions, g.int64s([-1, 1])], ['N', 1], { type: 'int64' }),
     ...rotationTables(g, weights),
@@ -80,16 +79,6 @@ export function exportGraph(weights: Weights): Graph {
   if (present.length !== 2 * layers) throw new Error('a layer did not attend');
   for (const { name, value } of present) g.output(name, value);
   return g;
-}
-
-function parametersInside(g: Graph, { architecture, data }: Weights): (name: string) => Value {
-  const values = new Map(
-    parametersOf(architecture).map(({ name, shape, offset, size }) => [
-      name,
-      g.initializer(name, shape, data.subarray(offset, offset + size)),
-    ]),
-  );
-  return (name) => values.get(name)!;
 }
 
 /** As tables, not as angles: a graphics card's sine of a large angle is far off. */

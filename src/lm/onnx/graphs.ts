@@ -38,7 +38,7 @@ export function parameterInputs(g: Graph, architecture: Architecture): Parameter
 }
 
 /** Parameters inside the graph: onnxruntime packs them once, for small batches. */
-function parameterInitializers(g: Graph, { architecture, data }: Weights): Parameters {
+export function parameterInitializers(g: Graph, { architecture, data }: Weights): Parameters {
   const values = new Map(
     parametersOf(architecture).map(
       ({ name, shape, offset, size }) =>
@@ -109,9 +109,10 @@ function madeOutputs(g: Graph, keys: readonly Value[], values: readonly Value[])
 /**
  * The cache comes in as K<layer> [R, KV, D, T] and V<layer> [R, KV, T, D]; new `keys`, `values` [layers·R, KV·D] go
  * out. Queries are scaled by 1/√D in passing, with a table of their own: onnxruntime has a fast path for the product of one
- * line and a matrix, but not with a factor, and a Mul it would fuse into one.
+ * line and a matrix, but not with a factor, and a Mul it would fuse into one. `inside`: with its parameters; a file of more
+ * than 2 GB can't be.
  */
-export function decodeGraph(weights: Weights): Graph {
+export function decodeGraph(weights: Weights, inside = true): Graph {
   const { architecture } = weights;
   const { heads, kvHeads, headDim } = architecture;
   const group = heads / kvHeads;
@@ -121,7 +122,7 @@ export function decodeGraph(weights: Weights): Graph {
   const queryRotation = { ...rotation, ...tableInputs(g, 'query cos', 'query sin', architecture) };
   const mask = g.input('mask', 'float32', ['R', 1, 1, 'T']);
   const split = g.input('split', 'int64', [2]); // [1, T]
-  const parameters = parameterInitializers(g, weights);
+  const parameters = inside ? parameterInitializers(g, weights) : parameterInputs(g, architecture);
   const madeKeys: Value[] = [];
   const madeValues: Value[] = [];
   const attend: Attend = (layer, q, k, v) => {

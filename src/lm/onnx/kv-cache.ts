@@ -31,8 +31,8 @@ export interface KvCache {
   readonly lengths: Int32Array;
   /** The row holds these lines and no others. */
   write(row: number, segments: readonly Segment[]): void;
-  /** Each row gets one line more: `keys` and `values` [layers·rows, KV·D]. */
-  append(keys: Float32Array, values: Float32Array, rows: number): void;
+  /** Each row gets one line more: `keys` and `values` [layers·count, KV·D], of which the first `rows` count. */
+  append(keys: Float32Array, values: Float32Array, rows: number, count: number): void;
   move(from: number, to: number): void;
   /** The first `rows` rows as the decode graph wants them: K, V and mask. */
   feeds(rows: number): Feeds;
@@ -132,11 +132,11 @@ export function createKvCache(
       mask.fill(MASKED, row * width + at, (row + 1) * width);
       lengths[row] = at;
     },
-    append(newKeys, newValues, rows) {
+    append(newKeys, newValues, rows, count) {
       for (let row = 0; row < rows; row++) if (lengths[row] === width) grow();
       for (let layer = 0; layer < layers; layer++) {
         for (let row = 0; row < rows; row++) {
-          const from = (layer * rows + row) * line;
+          const from = (layer * count + row) * line;
           const to = row * line * width;
           const at = lengths[row]!;
           copyStrided(newKeys, from, 1, keys[layer]!, to + at, width, line, 1);

@@ -9,7 +9,7 @@ import { createDrawer, type Drawer } from '../draw.js';
 import type { Model } from './compiled.js';
 import { createKvCache, type KvCache, rowBytes, widthFor } from './kv-cache.js';
 import { prefill } from './prefill.js';
-import { type Feeds, float32, floatsOf, int32, int64, type Session } from './session.js';
+import { float32, floatsOf, int32, int64, type Session } from './session.js';
 
 /** Rows under way at once, at most. */
 const MAX_ROWS = 128;
@@ -66,7 +66,7 @@ function placesFor(model: Model, waiting: readonly Group[]): number {
   const sizes = waiting.map(({ members }) => members.length);
   const inMemory = Math.floor(MAX_CACHE_BYTES / rowBytes(architecture, widthFor(widestOf(waiting))));
   const wanted = sizes.reduce((sum, n) => sum + n, 0);
-  return Math.max(Math.min(wanted, MAX_ROWS, inMemory), ...sizes);
+  return Math.max(Math.min(wanted, MAX_ROWS, inMemory), ...sizes, model.leastRows);
 }
 
 /** Positions that the longest continuation may reach. */
@@ -81,8 +81,7 @@ async function run(model: Model, waiting: Group[]): Promise<void> {
   const cache = createKvCache(architecture, places, first, most);
   const drawer = createDrawer(architecture.vocabSize);
   const decode = await model.decode();
-  const rotation = model.compiled.scaledRotation(most);
-  const step = stepper(decode, rotation, cache, places);
+  const step = stepper(model, decode, cache, places, most);
   const live: Continuation[] = [];
   for (;;) {
     if (waiting.length > 0 && live.length <= (1 - REFILL_AT) * places)
@@ -143,13 +142,14 @@ interface Drawn {
 }
 
 /** One step of the decode graph for the rows under way; its inputs are made once. */
-function stepper(decode: Session, rotation: Feeds, cache: KvCache, places: number) {
+function stepper(model: Model, decode: Session, cache: KvCache, places: number, positionsMost: number) {
+  const fixed = { ...model.decodeParameters(), ...model.compiled.scaledRotation(positionsMost) };
   const ids = new Int32Array(places);
   const positions = new BigInt64Array(places);
-  const temperature = new Float32Array(places);
+  const temperature = new Float32Array(places).fill(1);
   const split = new BigInt64Array([1n, 0n]);
   return async (live: readonly Continuation[]): Promise<Drawn> => {
-    const rows = live.length;
+    const rows = Math.max(live.length, model.leastRows);
     live.forEach((c, i) => {
       ids[i] = c.ids.at(-1)!;
       positions[i] = BigInt(cache.lengths[i]!);
@@ -157,14 +157,14 @@ function stepper(decode: Session, rotation: Feeds, cache: KvCache, places: numbe
     });
     split[1] = BigInt(cache.width);
     const out = await decode.run({
-      ...rotation,
+      ...fixed,
       ...cache.feeds(rows),
       ids: int32(ids.subarray(0, rows), [rows]),
       positions: int64(positions.subarray(0, rows), [rows, 1]),
       temperature: float32(temperature.subarray(0, rows), [rows, 1]),
       split: int64(split, [2]),
     });
-    cache.append(floatsOf(out.keys), floatsOf(out.values), rows);
+    cache.append(floatsOf(out.keys), floatsOf(out.values), live.length, rows);
     return { probabilities: floatsOf(out.probabilities), tops: floatsOf(out.tops) };
   };
 }
