@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { assetsFolder } from '../src/cli/package.js';
 import { readCheckpoint } from '../src/lm/checkpoint.js';
 import { createLanguageModel } from '../src/pool/language-model.js';
+import type { BackendChoice } from '../src/protocol/backends.js';
 import { type VersionId, versionId } from '../src/protocol/ids.js';
 import type { OptimizerConfig, SampleRow } from '../src/protocol/lm.js';
 import { keyOf } from '../src/rng.js';
@@ -40,10 +41,10 @@ export interface Subject {
 const ids = (seed: number, length: number, vocabulary: number) =>
   Array.from({ length }, (_, i) => 10 + ((seed * 31 + i * 7) % (vocabulary - 10)));
 
-export async function createSubject(workers: number): Promise<Subject> {
+export async function createSubject(workers: number, backend: BackendChoice): Promise<Subject> {
   const checkpoint = await readCheckpoint(join(assetsFolder(), 'microworld-m0'));
   const { vocabSize, hiddenSize, layers } = checkpoint.weights.architecture;
-  const model = await createLanguageModel({ workers, backend: 'auto' });
+  const model = await createLanguageModel({ workers, backend });
   const base: VersionId = versionId('base');
   model.register(base, checkpoint);
   const rows: SampleRow[] = Array.from({ length: ROWS }, (_, i) => ({

@@ -3,7 +3,7 @@
  * default on CPUs) and `tfjs/` (TensorFlow.js: GPU engine and reference). One contract suite runs over all of them:
  * test/contracts/engine.ts.
  *
- * Laws: a row's outputs do not depend on the rows beside it; the same input gives the same bits on one backend;
+ * Laws: a row's outputs do not depend on the rows beside it, but for the last bits; the same input gives the same bits on one backend;
  * no tensor outlives a call except those of a loaded model, which `dispose` frees.
  */
 import type { Backend } from '../protocol/backends.js';
@@ -65,8 +65,6 @@ export interface LoadedModel {
 
 export interface Engine {
   readonly backend: Backend;
-  /** A row's numbers keep every bit whoever stands beside it; else they may differ in the last ones. */
-  readonly rowExact: boolean;
   load(weights: Weights): Promise<LoadedModel>;
   /** Tensors alive now: the count before a public call equals the count after. */
   liveTensors(): number;

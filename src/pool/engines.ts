@@ -19,28 +19,28 @@ async function createTfjs(backend?: 'tensorflow' | 'wasm' | 'cpu'): Promise<Engi
   return createTfjsEngine(backend);
 }
 
-async function createOnnx(provider: OnnxProvider): Promise<Engine> {
+async function createOnnx(provider: OnnxProvider, interrupted: () => boolean): Promise<Engine> {
   const { createOnnxEngine } = await import('../lm/onnx/engine.js').catch((error: unknown) => {
     throw unavailable(error);
   });
-  return createOnnxEngine({ provider });
+  return createOnnxEngine({ provider, interrupted });
 }
 
 /**
  * `auto`: the compiled engine, or TensorFlow.js where onnxruntime-node has no library for this machine. What is forced and
- * not there is `backend.unavailable`.
+ * not there is `backend.unavailable`. `interrupted` ends what a compiled engine has under way.
  */
-export async function createEngine(backend: BackendChoice): Promise<Engine> {
+export async function createEngine(backend: BackendChoice, interrupted: () => boolean): Promise<Engine> {
   switch (backend) {
     case 'onnx':
-      return createOnnx('cpu');
+      return createOnnx('cpu', interrupted);
     case 'onnx:cuda':
     case 'onnx:webgpu':
     case 'onnx:coreml':
     case 'onnx:dml':
-      return createOnnx(backend.slice('onnx:'.length) as OnnxProvider);
+      return createOnnx(backend.slice('onnx:'.length) as OnnxProvider, interrupted);
     case 'auto':
-      return createOnnx('cpu').catch(() => createTfjs());
+      return createOnnx('cpu', interrupted).catch(() => createTfjs());
     default:
       return createTfjs(backend);
   }

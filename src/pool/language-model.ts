@@ -1,7 +1,6 @@
 /**
- * The `LanguageModel` port over worker threads. Owns the threads and the registered versions; knows no role. `score` and
- * `train` are cut into tasks by rules that don't depend on the number of workers; a `sample` call is one task, or, where
- * the engine's rows are exact, one for each worker that has nothing to do.
+ * The `LanguageModel` port over worker threads. Owns the threads and the registered versions; knows no role. `sample`,
+ * `score` and `train` are cut into tasks by rules that don't depend on the number of workers.
  */
 import type { Checkpoint } from '../lm/checkpoint.js';
 import { sequencesOf } from '../lm/training-plan.js';
@@ -77,7 +76,6 @@ async function startedRunner(options: LanguageModelOptions): Promise<Omit<Parts,
 interface Parts {
   readonly runner: Runner;
   readonly backend: Backend;
-  readonly rowExact: boolean;
   readonly versions: Versions;
 }
 
@@ -101,7 +99,7 @@ async function score(
 }
 
 async function sample(
-  { runner, backend, rowExact, versions }: Parts,
+  { runner, backend, versions }: Parts,
   version: VersionId,
   rows: readonly SampleRow[],
 ): Promise<readonly SampleOutput[]> {
@@ -118,7 +116,7 @@ async function sample(
       out[place] = outputs[i]!;
     });
   };
-  await Promise.all(samplePartsOf(all, rowExact ? runner.idle() : 1).map(part));
+  await Promise.all(samplePartsOf(all).map(part));
   return out;
 }
 

@@ -117,6 +117,8 @@ export const envelopeSchema = z.strictObject({
   backend: z.enum(BACKEND_CHOICES),
   /** Keys of weights that are gone: drop what is loaded of them. */
   retired: z.array(z.string()),
+  /** One Int32: 1 says that the pool closes, and what is under way ends at its next step. */
+  stop: block,
   /** Tests only: die after the work, before the answer. */
   fault: z.enum(['exit', 'throw']).nullable(),
   task: taskSchema,
@@ -125,7 +127,7 @@ export type Envelope = z.infer<typeof envelopeSchema>;
 export type Fault = NonNullable<Envelope['fault']>;
 
 export interface Answers {
-  readonly hello: { readonly backend: Backend; readonly rowExact: boolean };
+  readonly hello: { readonly backend: Backend };
   readonly sample: readonly SampleOutput[];
   readonly score: readonly Float32Array[];
   readonly gradient: GradientSums;
@@ -139,7 +141,7 @@ export interface Answers {
 const anyNumber = z.custom<number>((value) => typeof value === 'number');
 
 export const answerSchemas: { readonly [K in TaskKind]: z.ZodType<Answers[K]> } = {
-  hello: z.object({ backend: z.enum(BACKENDS), rowExact: z.boolean() }),
+  hello: z.object({ backend: z.enum(BACKENDS) }),
   sample: z.array(z.object({ ids, logprob: z.number(), finish: z.enum(['stop', 'length']) })),
   score: z.array(z.instanceof(Float32Array)),
   gradient: z.object({ loss: anyNumber, positive: anyNumber, margin: anyNumber }),

@@ -49,8 +49,6 @@ export interface RunnerOptions {
 
 export interface Runner {
   run<T extends Task>(backend: BackendChoice, task: T): Promise<Answers[T['kind']]>;
-  /** Workers that no task waits for or keeps busy. */
-  idle(): number;
   /** Workers drop what they loaded under this key with their next task. */
   retire(key: string): void;
   /** What living workers said they keep. */
@@ -169,13 +167,27 @@ function startPool({ workers, onWorkerCrash }: RunnerOptions): Piscina {
   return pool;
 }
 
+const remember = (set: Set<Promise<unknown>>, work: Promise<unknown>): void => {
+  const forget = () => void set.delete(work);
+  set.add(work);
+  work.then(forget, forget);
+};
+
+async function endOf(pool: Piscina, stop: Int32Array, unkillable: ReadonlySet<Promise<unknown>>) {
+  Atomics.store(stop, 0, 1);
+  await Promise.allSettled(unkillable);
+  await pool.destroy();
+}
+
 export function createRunner(options: RunnerOptions): Runner {
   const pool = startPool(options);
   const held = new Map<number, Held>();
   const faultOf = createFaultPlan(options.faults);
   const keepAlive = createKeepAlive();
+  const stop = new SharedArrayBuffer(4);
+  /** Tasks inside onnxruntime: terminating their threads would take the process down. */
+  const unkillable = new Set<Promise<unknown>>();
   let retired: readonly string[] = [];
-  let underWay = 0;
   let closing: Promise<void> | undefined;
   const context: RetryContext = {
     closed: () => closing !== undefined,
@@ -183,23 +195,19 @@ export function createRunner(options: RunnerOptions): Runner {
     onWorkerCrash: options.onWorkerCrash,
   };
   const send = async (backend: BackendChoice, task: Task): Promise<unknown> => {
-    const message: Envelope = { backend, retired: [...retired], fault: faultOf(task.kind), task };
-    const reply = replySchema.parse(await pool.run(message));
+    const message: Envelope = { backend, retired: [...retired], stop, fault: faultOf(task.kind), task };
+    const work = pool.run(message);
+    if (backend.startsWith('onnx')) remember(unkillable, work);
+    const reply = replySchema.parse(await work);
     held.set(reply.held.thread, reply.held);
     if (!reply.ok) throw errorOf(reply.error, task.kind);
     return reply.value;
   };
   return {
     async run(backend, task) {
-      underWay++;
-      try {
-        const work = withRetries(task.kind, () => send(backend, task), context);
-        return answerOf(task, await keepAlive.during(work));
-      } finally {
-        underWay--;
-      }
+      const work = withRetries(task.kind, () => send(backend, task), context);
+      return answerOf(task, await keepAlive.during(work));
     },
-    idle: () => Math.max(0, options.workers - underWay),
     retire(key) {
       retired = [...retired, key].slice(-RETIRED_KEPT);
     },
@@ -212,7 +220,7 @@ export function createRunner(options: RunnerOptions): Runner {
       await pool.threads[index]?.terminate();
     },
     close() {
-      closing ??= pool.destroy();
+      closing ??= endOf(pool, new Int32Array(stop), unkillable);
       return closing;
     },
   };

@@ -1,16 +1,21 @@
 /**
- * How the rows of one `sample` call are dealt to idle workers. Only where a row's numbers don't depend on the rows beside it:
- * then nobody can tell how they were dealt.
+ * How the rows of one `sample` call are cut into tasks. Depends on the rows alone, never on the number of workers or on who is
+ * idle: on some processors the last bits of a row's numbers depend on the rows beside it, so who stands beside whom is fixed.
  */
 import type { SampleRow } from '../protocol/lm.js';
 
 /** Fewer rows are not worth a pass through the weights. */
 const LEAST_ROWS = 4;
+/** More rows in one pass gain little, and leave other workers idle. */
+const MOST_ROWS = 64;
+/** So that a call of any size keeps two workers busy. */
+const LEAST_PARTS = 2;
 
-/** Places in `rows`, in at most `workers` parts; rows with the same prompt stay together, the longest are dealt first. */
-export function samplePartsOf(rows: readonly SampleRow[], workers: number): readonly (readonly number[])[] {
-  const count = Math.max(1, Math.min(workers, Math.floor(rows.length / LEAST_ROWS)));
-  if (count === 1) return [rows.map((_, place) => place)];
+const partsFor = (rows: number): number =>
+  Math.max(1, Math.min(LEAST_PARTS, Math.floor(rows / LEAST_ROWS)), Math.ceil(rows / MOST_ROWS));
+
+/** Places in `rows`, in parts of like size; rows with the same prompt stay together, the longest are dealt first. */
+export function samplePartsOf(rows: readonly SampleRow[]): readonly (readonly number[])[] {
   const byPrompt = new Map<string, number[]>();
   rows.forEach(({ promptIds }, place) => {
     const name = promptIds.join();
@@ -20,7 +25,7 @@ export function samplePartsOf(rows: readonly SampleRow[], workers: number): read
   });
   const length = (group: readonly number[]) => rows[group[0]!]!.promptIds.length;
   const groups = [...byPrompt.values()].sort((a, b) => length(b) - length(a) || a[0]! - b[0]!);
-  const parts = Array.from({ length: count }, (): number[] => []);
+  const parts = Array.from({ length: partsFor(rows.length) }, (): number[] => []);
   for (const group of groups) {
     const emptiest = parts.reduce((least, part) => (part.length < least.length ? part : least));
     emptiest.push(...group);

@@ -20,10 +20,10 @@ interface Bench {
 
 const benches = new Map<BackendChoice, Promise<Bench>>();
 
-function benchOf(backend: BackendChoice): Promise<Bench> {
+function benchOf(backend: BackendChoice, interrupted: () => boolean): Promise<Bench> {
   const known = benches.get(backend);
   if (known) return known;
-  const made = createEngine(backend).then((engine) => {
+  const made = createEngine(backend, interrupted).then((engine) => {
     const bench = { engine, models: createLoadedModels(engine) };
     // Later tasks name the backend that `auto` found.
     benches.set(engine.backend, Promise.resolve(bench));
@@ -47,7 +47,7 @@ const stateOf = (blocks: {
 async function perform({ engine, models }: Bench, task: Task): Promise<Answers[keyof Answers]> {
   switch (task.kind) {
     case 'hello':
-      return { backend: engine.backend, rowExact: engine.rowExact };
+      return { backend: engine.backend };
     case 'sample':
       return (await models.get(task.model)).sample(task.rows);
     case 'score':
@@ -99,8 +99,11 @@ export default async function work(message: unknown): Promise<Reply> {
     const parsed = envelopeSchema.safeParse(message);
     if (!parsed.success)
       throw new SoliloquyError('protocol.violation', `task refused: ${z.prettifyError(parsed.error)}`);
-    const { backend, retired, fault, task } = parsed.data;
-    bench = await benchOf(backend);
+    const { backend, retired, stop, fault, task } = parsed.data;
+    const flag = new Int32Array(stop);
+    const stopped = () => Atomics.load(flag, 0) === 1;
+    if (stopped()) throw new SoliloquyError('worker.failed', 'the model was closed', { closed: true });
+    bench = await benchOf(backend, stopped);
     await bench.models.drop(retired);
     const value = await perform(bench, task);
     if (fault) await die(fault);

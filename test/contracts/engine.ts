@@ -13,7 +13,7 @@ import { randomRow, randomSequence, randomWeights, SMALL, tokens, usingEngine } 
 export interface EngineUnderTest {
   readonly name: string;
   readonly make: () => Promise<Engine>;
-  /** Whether a row's numbers must keep every bit when its neighbours change; else 1e-4. */
+  /** Whether a row's numbers keep every bit when its neighbours change; else 1e-4. Nothing may rely on it. */
   readonly exact: boolean;
 }
 

@@ -33,7 +33,6 @@ describe('loaded models of a worker', () => {
     const alive: string[] = [];
     const engine: Engine = {
       backend: 'cpu',
-      rowExact: true,
       liveTensors: () => alive.length,
       load: async ({ data }) => {
         const name = String(data[0]);
@@ -110,7 +109,6 @@ describe('the door of a worker', () => {
     const model = { key: 'k', architecture, data: new SharedArrayBuffer(12) };
     const message = {
       backend: 'cpu',
-      rowExact: true,
       retired: [],
       fault: null,
       task: { kind: 'hash', model },

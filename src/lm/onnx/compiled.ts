@@ -7,7 +7,7 @@ import { type Architecture, parametersOf } from '../architecture.js';
 import type { Weights } from '../engine.js';
 import { type RopeTable, ropeTable } from '../rope.js';
 import { decodeGraph, prefillGraph, scoreGraph } from './graphs.js';
-import { type Feeds, float32, openSession, type Provider, type Session } from './session.js';
+import { type Feeds, float32, openSession, type Runtime, type Session } from './session.js';
 import { type TrainGraphKind, trainGraph } from './train-graph.js';
 
 export interface Compiled {
@@ -25,12 +25,12 @@ export interface Compiled {
   dispose(): Promise<void>;
 }
 
-export function compile(architecture: Architecture, provider: Provider): Compiled {
+export function compile(architecture: Architecture, runtime: Runtime): Compiled {
   const sessions = new Map<string, Promise<Session>>();
   const rope = ropeTable(architecture);
   const free: Float32Array[] = [];
   const once = (name: string, graph: () => Parameters<typeof openSession>[0]): Promise<Session> => {
-    const session = sessions.get(name) ?? openSession(graph(), provider);
+    const session = sessions.get(name) ?? openSession(graph(), runtime);
     sessions.set(name, session);
     return session;
   };
@@ -97,7 +97,7 @@ const MOST_INSIDE = 1.8 * 2 ** 30;
 export function modelOf(
   compiled: Compiled,
   weights: Weights,
-  provider: Provider,
+  runtime: Runtime,
   mostInside: number = MOST_INSIDE,
 ) {
   const { architecture, data } = weights;
@@ -117,7 +117,7 @@ export function modelOf(
     compiled,
     parameters,
     decode: () => {
-      decode ??= openSession(decodeGraph(weights, inside), provider);
+      decode ??= openSession(decodeGraph(weights, inside), runtime);
       return decode;
     },
     decodeParameters: () => (inside ? {} : parameters()),

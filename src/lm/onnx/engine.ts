@@ -9,28 +9,30 @@ import { type Compiled, compile, type Model, modelOf } from './compiled.js';
 import { gradient } from './gradient.js';
 import { sample } from './sample.js';
 import { score } from './score.js';
-import { checkProvider, type Provider } from './session.js';
+import { checkProvider, type Provider, type Runtime } from './session.js';
 
 export interface OnnxOptions {
   /** Default: `cpu`. What it lacks falls back to the CPU. */
   readonly provider?: Provider;
   /** Bytes of weights that a decode graph may hold inside. */
   readonly mostInside?: number;
+  readonly interrupted?: Runtime['interrupted'];
 }
 
 /** Architectures whose sessions stay open. */
 const ARCHITECTURES = 2;
 
-export async function createOnnxEngine({ provider = 'cpu', mostInside }: OnnxOptions = {}): Promise<Engine> {
+export async function createOnnxEngine(options: OnnxOptions = {}): Promise<Engine> {
+  const { provider = 'cpu', mostInside, interrupted = () => false } = options;
+  const runtime: Runtime = { provider, interrupted };
   await checkProvider(provider);
-  const architectures = createArchitectures(provider);
+  const architectures = createArchitectures(runtime);
   let loaded = 0;
   return {
     backend: provider === 'cpu' ? 'onnx' : `onnx:${provider}`,
-    rowExact: provider === 'cpu',
     async load(weights) {
       const { compiled, release } = await architectures(weights.architecture);
-      const { model, dispose } = modelOf(compiled, weights, provider, mostInside);
+      const { model, dispose } = modelOf(compiled, weights, runtime, mostInside);
       loaded += 1;
       return {
         ...callsOf(model, doorOf(weights)),
@@ -51,7 +53,7 @@ interface Held {
 }
 
 /** The least recently used architecture makes room once no model of it is loaded. */
-function createArchitectures(provider: Provider) {
+function createArchitectures(runtime: Runtime) {
   const held = new Map<string, Held>();
   const makeRoom = async (): Promise<void> => {
     const unused = [...held].filter(([, { users }]) => users === 0);
@@ -62,7 +64,7 @@ function createArchitectures(provider: Provider) {
   };
   return async (architecture: Architecture) => {
     const key = JSON.stringify(architecture);
-    const entry = held.get(key) ?? { compiled: compile(architecture, provider), users: 0 };
+    const entry = held.get(key) ?? { compiled: compile(architecture, runtime), users: 0 };
     held.delete(key);
     held.set(key, entry);
     entry.users += 1;

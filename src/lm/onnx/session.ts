@@ -9,6 +9,14 @@ import { Graph } from './graph.js';
 /** Where nodes run: `cpu`, or what onnxruntime-node has beside it on this platform. */
 export type Provider = 'cpu' | 'cuda' | 'webgpu' | 'coreml' | 'dml';
 
+export interface Runtime {
+  readonly provider: Provider;
+  /** Asked after each run: true ends the call under way. A thread must not be terminated inside onnxruntime. */
+  readonly interrupted: () => boolean;
+}
+
+const CPU: Runtime = { provider: 'cpu', interrupted: () => false };
+
 export type Feeds = Readonly<Record<string, ort.Tensor>>;
 export type Fetched = Readonly<Record<string, ort.Tensor>>;
 
@@ -36,14 +44,17 @@ export async function checkProvider(provider: Provider): Promise<void> {
   const x = g.input('x', 'float32', [1]);
   g.output('y', g.node('Add', [x, x], [1]));
   try {
-    const session = await openSession(g, provider);
+    const session = await openSession(g, { ...CPU, provider });
     await session.dispose();
   } catch (error) {
     throw unavailable(provider, reasonOf(error));
   }
 }
 
-export async function openSession(graph: Graph, provider: Provider): Promise<Session> {
+const interruption = () => new SoliloquyError('worker.failed', 'the model was closed', { closed: true });
+
+export async function openSession(graph: Graph, runtime: Runtime = CPU): Promise<Session> {
+  const { provider, interrupted } = runtime;
   try {
     const session = await ort.InferenceSession.create(graph.encode(), {
       executionProviders: provider === 'cpu' ? ['cpu'] : [provider, 'cpu'],
@@ -54,7 +65,11 @@ export async function openSession(graph: Graph, provider: Provider): Promise<Ses
       logSeverityLevel: 3,
     });
     return {
-      run: (feeds, fetches) => (fetches === undefined ? session.run(feeds) : session.run(feeds, fetches)),
+      async run(feeds, fetches) {
+        const out = await (fetches === undefined ? session.run(feeds) : session.run(feeds, fetches));
+        if (interrupted()) throw interruption();
+        return out;
+      },
       dispose: () => session.release(),
     };
   } catch (error) {

@@ -26,7 +26,6 @@ export async function createTfjsEngine(backend?: BackendName, options: TfjsOptio
   const kind = options.attention ?? (name === 'tensorflow' ? 'tensor' : 'host');
   return {
     backend: name,
-    rowExact: name !== 'tensorflow',
     load: async (weights) => {
       useBackend(name);
       return loadModel(weights, name, kind);

@@ -1,6 +1,6 @@
 """Gradients of the SFT and DPO losses by torch + transformers, for the tiny checkpoints of test/fixtures/llama.
 
-    python test/contracts/golden-gradients/make.py      (torch 2.13, transformers 5.18; a few seconds, no network)
+    python test/contracts/golden-gradients/make.py      (torch 2.13, transformers 5.18; about ten seconds, no network)
 
 Data and beta are those of test/fixtures/steps/golden-steps.json, the whole data one batch; the DPO reference is the model
 itself with 1 % noise on its weights, so that margins are not zero. Computed in float64, written as little-endian float32,
@@ -19,7 +19,9 @@ FIXTURES = HERE.parents[1] / "fixtures"
 sys.path.insert(0, str(FIXTURES / "steps"))
 from make import load, token_logprobs  # noqa: E402
 
-MODELS = ("gqa-untied", "biases", "tied-old-spelling", "rope-llama3-new")
+# Every architecture among the checkpoints: "sharded" and "rope-llama3-old" are two of these in other files or spelling.
+MODELS = ("gqa-untied", "biases", "tied-old-spelling", "wide-heads", "rope-llama3-new", "rope-linear-new",
+          "rope-linear-old", "f16", "bf16")
 
 
 def noisy(name):
