@@ -29,7 +29,8 @@ export function createRoles(
   world: World,
   template: JudgeTemplate,
 ): (address: Address) => MachineRole | undefined {
-  const { seed, flow, invent, respond, judge, cast, eft } = config;
+  const { flow, invent, respond, judge, cast, eft } = config;
+  const seedOf = (role: keyof Config['reseed']) => config.reseed[role] ?? config.seed;
   const { format } = world;
   const make: Record<string, () => MachineRole> = {
     coordinator: () =>
@@ -42,7 +43,7 @@ export function createRoles(
       }),
     generator: () =>
       machineRole(generatorMachine, {
-        seed,
+        seed: seedOf('generator'),
         cast: modelCast('generator', cast.generator),
         shots: { seedShots: invent.seedShots, madeShots: invent.madeShots },
         rules: {
@@ -58,7 +59,7 @@ export function createRoles(
       }),
     responder: () =>
       machineRole(responderMachine, {
-        seed,
+        seed: seedOf('responder'),
         cast: modelCast('responder', cast.responder),
         candidates: respond.candidates,
         sampling: respond.sampling,
@@ -67,7 +68,7 @@ export function createRoles(
       }),
     judge: () =>
       machineRole(judgeMachine, {
-        seed,
+        seed: seedOf('judge'),
         members: membersOf(parseCast('judge', cast.judge)),
         samples: judge.samples,
         sampling: judge.sampling,
@@ -78,7 +79,7 @@ export function createRoles(
       }),
     trainer: () =>
       machineRole(trainerMachine, {
-        seed,
+        seed: seedOf('trainer'),
         player: cast.trainer,
         eft,
         creditLot: Math.max(1, Math.floor(flow.openEpisodes / 8)),

@@ -84,6 +84,15 @@ export const configSchema = z.strictObject({
       trainer: z.enum(['dpo', 'sft-positives']).default('dpo'),
     })
     .prefault({}),
+  /** Another seed for one role alone (`fork --resample`); absent = the run's. */
+  reseed: z
+    .strictObject({
+      generator: count.optional(),
+      responder: count.optional(),
+      judge: count.optional(),
+      trainer: count.optional(),
+    })
+    .prefault({}),
   /** Evaluation fine-tuning in M1 (the paper) or not (its ablation). */
   eft: z.boolean().default(true),
   invent: z

@@ -76,6 +76,21 @@ export const messageSchema = z.discriminatedUnion('type', [
   message('run.start', z.object({ configHash: z.string(), baseHash: z.string() })),
   message('run.pause', z.object({})),
   message('run.resume', z.object({})),
+  /** A fork begins: all before it is the parent's, all after it is made with this config. */
+  message(
+    'run.forked',
+    z.object({
+      /** The parent's folder name, the first seq that is not shared, the parent's head before it. */
+      parent: z.object({ run: z.string(), seq: whole, headHash: z.string() }),
+      config: z.record(z.string(), z.unknown()),
+      /** What differs from the parent's config: dotted path → new value. */
+      changes: z.record(z.string(), z.unknown()),
+      /** Facts that were changed by hand: they stand after this message as they are now. */
+      overrides: z.array(z.object({ seq: whole, path: z.string(), was: z.unknown(), value: z.unknown() })),
+    }),
+  ),
+  /** The run goes on after a crash or a stop. */
+  message('run.resumed', z.object({ tornBytes: whole })),
   message('run.finished', z.object({ versions: z.array(version) })),
   message('run.failed', z.object({ reason: z.string(), at: z.string() })),
   message('worker.crashed', z.object({ task: z.string(), attempt: whole, reason: z.string() })),
