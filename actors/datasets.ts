@@ -53,7 +53,14 @@ export interface Datasets {
 const jsonl = (rows: readonly object[]): string => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
 const versionIn = (dataset: string): number => Number(/-M(\d+)$/.exec(dataset)?.[1]);
 
-export function createDatasets(config: Config, format: PromptFormat, template: JudgeTemplate): Datasets {
+/** What stands in the config when a dataset is built. */
+export interface DatasetOptions {
+  readonly config: Config;
+  readonly format: PromptFormat;
+  readonly template: JudgeTemplate;
+}
+
+export function createDatasets(options: DatasetOptions): Datasets {
   const seed: Mutable<SeedData> = { ift: [], eft: [], ranked: [], heldOut: [], probes: [], notes: [] };
   const pairs = new Map<number, PairFact[]>();
   const positives = new Map<number, PositiveFact[]>();
@@ -84,12 +91,14 @@ export function createDatasets(config: Config, format: PromptFormat, template: J
         const own = pairs.get(iteration) ?? [];
         pairs.set(iteration, own);
         own.push({ id, prompt, chosen, rejected });
+        prompts.delete(id);
         keepPositives(iteration, prompt, positives);
         return;
       }
       case 'pair.withheld': {
         const { episode, iteration, positives } = body as BodyOf<'pair.withheld'>;
         keepPositives(iteration, prompts.get(episode) ?? '', positives);
+        prompts.delete(episode);
         return;
       }
     }
@@ -98,7 +107,7 @@ export function createDatasets(config: Config, format: PromptFormat, template: J
   /** The rows of one named dataset, as its file shows them and as text to train on. */
   const named = (name: string): { file: readonly object[]; text: readonly TextRow[] } => {
     const part = (rows: { ift?: Demonstration[]; eft?: EvaluationExample[]; positives?: PositiveFact[] }) =>
-      sftRows({ ift: [], eft: [], positives: [], ...rows }, format, template);
+      sftRows({ ift: [], eft: [], positives: [], ...rows }, options.format, options.template);
     if (name === 'ift') return { file: seed.ift, text: part({ ift: seed.ift }) };
     if (name === 'eft') return { file: seed.eft, text: part({ eft: seed.eft }) };
     if (name.startsWith('positives-')) {
@@ -120,11 +129,13 @@ export function createDatasets(config: Config, format: PromptFormat, template: J
       write(name, content);
     };
     if (objective === 'dpo') {
-      const texts = datasets.flatMap((name) => preferenceTexts(pairs.get(versionIn(name)) ?? [], format));
+      const texts = datasets.flatMap((name) =>
+        preferenceTexts(pairs.get(versionIn(name)) ?? [], options.format),
+      );
       put(datasets[0]!, texts);
       const { rows, tooLong } = encodePreferences(texts, tokenizer, end, maxTokens);
       return {
-        data: { objective, rows, beta: config.dpo.beta },
+        data: { objective, rows, beta: options.config.dpo.beta },
         rows: rows.length,
         dataHash: sha256(hashes.join('')),
         tooLong: tooLong.length,

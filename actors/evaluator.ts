@@ -23,10 +23,12 @@ import {
 } from './measuring.js';
 
 type Fact = Answer['message'];
+/** Answers to the held-out prompts, by version. */
+export type Answers = ReadonlyMap<VersionId, readonly Answered[]>;
 
-export function createEvaluator(options: Measuring): Addressee {
+/** `answers`: of the versions measured so far, as they stand on the log. */
+export function createEvaluator(options: Measuring, answers: Answers): Addressee {
   const waiting: Envelope[] = [];
-  const answers = new Map<VersionId, readonly Answered[]>();
 
   const answer = async ({ seq, from, type, body }: Envelope): Promise<readonly Answer[]> => {
     const version = (body as { version: VersionId }).version;
@@ -50,15 +52,16 @@ export function createEvaluator(options: Measuring): Addressee {
   return {
     address: 'evaluator',
     accept: (envelope) => waiting.push(envelope),
-    startJobs: (): readonly Job[] => waiting.splice(0).map((envelope) => ({ answers: answer(envelope) })),
+    nextJobs: (): readonly Job[] =>
+      waiting.splice(0).map((envelope) => ({ causes: [envelope.seq], start: () => answer(envelope) })),
   };
 }
 
-/** All facts of one evaluation; the last is `evaluation.made`. `answers`: of the versions measured before; this one's are added. */
+/** All facts of one evaluation; the last is `evaluation.made`. `answers`: of the versions measured before. */
 export async function evaluate(
   options: Measuring,
   request: BodyOf<'evaluation.request'>,
-  answers: Map<VersionId, readonly Answered[]>,
+  answers: Answers,
 ): Promise<readonly Message[]> {
   const { config, template } = options;
   const { version, against, reference } = request;
@@ -81,7 +84,6 @@ export async function evaluate(
       compared.push({ version, against: other, id, verdicts: verdicts[i]! });
   }
   const judged = await progress(judgeProbes(options, version));
-  answers.set(version, complete);
   const before = new Map(against.map((other) => [other, answers.get(other) ?? []]));
   const { resamples, confidence } = config.evaluate;
   const metrics = metricsOf(

@@ -1,8 +1,9 @@
 /**
  * What a run leaves on disk beside its log: config, manifest, lineage, metrics. All of it follows from the messages; the
- * log is the truth, and a manifest that can't be written (a full disk) leaves the old one.
+ * log is the truth, and a manifest that can't be written (a full disk) leaves the old one. Until it is given a folder, it only
+ * takes note: a log that is folded before a run goes on writes nothing.
  */
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { outcomeHash } from '../src/log/outcome.js';
 import type { LogWriter } from '../src/log/writer.js';
@@ -14,49 +15,86 @@ import type { Manifest, RunFolder } from '../src/store/run-folder.js';
 export interface Keeper {
   /** To be shown every envelope. */
   observe(envelope: Envelope): void;
+  /** From now on it writes; what it has noted is written first, in place of what was there. */
+  attach(folder: RunFolder, log: LogWriter, parent: Manifest['parent']): void;
   writeManifest(status: Manifest['status'], reason: string | null): void;
   /** The reason of `run.failed`, if it was said. */
   readonly failure: string | null;
+  readonly facts: number;
   outcome(): string;
 }
 
-export function createKeeper(folder: RunFolder, log: LogWriter): Keeper {
+interface Attached {
+  readonly folder: RunFolder;
+  readonly log: LogWriter;
+  readonly parent: Manifest['parent'];
+}
+
+/** The lines of metrics.jsonl that a measurement gives. */
+export function metricLines({ seq, body }: Envelope): string {
+  const { version, metrics } = body as BodyOf<'evaluation.made'>;
+  return metrics.map((metric) => `${JSON.stringify({ version, ...metric, seq })}\n`).join('');
+}
+
+export function createKeeper(): Keeper {
   const outcome = outcomeHash();
-  const versions: string[] = [versionOf(0)];
+  const lineage: BodyOf<'version.made'>[] = [];
+  let metrics = '';
   let failure: string | null = null;
+  let attached: Attached | undefined;
+
   const writeManifest: Keeper['writeManifest'] = (status, reason) =>
-    folder.writeManifest({
-      formatVersion: 1,
+    attached?.folder.writeManifest({
+      formatVersion: 2,
       status,
-      count: log.count,
-      headHash: log.head,
+      count: attached.log.stored.count,
+      headHash: attached.log.stored.head,
       outcomeHash: status === 'running' ? null : outcome.digest(),
       reason,
-      versions,
+      versions: [versionOf(0), ...lineage.map(({ version }) => version)],
+      parent: attached.parent,
     });
+  const keepMetrics = (lines: string): void => {
+    if (attached) appendFileSync(attached.folder.metrics, lines);
+    else metrics += lines;
+  };
+  const keepVersion = (made: BodyOf<'version.made'>): void => {
+    lineage.push(made);
+    if (!attached) return;
+    keepLineage(attached.folder, made);
+    rmSync(attached.folder.training(made.version), { force: true });
+  };
   return {
     observe(envelope) {
+      const { type, body } = envelope;
       outcome.add(envelope);
-      if (envelope.type === 'version.made')
-        versions.push(keepLineage(folder, envelope.body as BodyOf<'version.made'>));
-      if (envelope.type === 'evaluation.made') keepMetrics(folder, envelope);
-      if (envelope.type === 'run.failed') failure = (envelope.body as BodyOf<'run.failed'>).reason;
+      if (type === 'version.made') keepVersion(body as BodyOf<'version.made'>);
+      if (type === 'evaluation.made') keepMetrics(metricLines(envelope));
+      if (type === 'run.failed') failure = (body as BodyOf<'run.failed'>).reason;
+      // So that a log whose end is lost is known by it.
+      if (attached && (type === 'version.made' || type === 'evaluation.made')) {
+        attached.log.sync();
+        writeManifest('running', null);
+      }
+    },
+    attach(folder, log, parent) {
+      attached = { folder, log, parent };
+      writeAtomic(folder.metrics, metrics);
+      metrics = '';
+      for (const made of lineage) keepLineage(folder, made);
+      writeManifest('running', null);
     },
     writeManifest,
     get failure() {
       return failure;
     },
+    get facts() {
+      return outcome.facts;
+    },
     outcome: () => outcome.digest(),
   };
 }
 
-function keepLineage(folder: RunFolder, lineage: BodyOf<'version.made'>): string {
+function keepLineage(folder: RunFolder, lineage: BodyOf<'version.made'>): void {
   writeAtomic(join(folder.model(lineage.version), 'lineage.json'), `${JSON.stringify(lineage, null, 2)}\n`);
-  return lineage.version;
-}
-
-function keepMetrics(folder: RunFolder, { seq, body }: Envelope): void {
-  const { version, metrics } = body as BodyOf<'evaluation.made'>;
-  const lines = metrics.map((metric) => `${JSON.stringify({ version, ...metric, seq })}\n`);
-  appendFileSync(folder.metrics, lines.join(''));
 }

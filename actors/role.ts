@@ -12,10 +12,12 @@ import {
 } from 'xstate';
 import type { Emitted } from '../machines/machine.js';
 import type { Outgoing, Received } from '../src/protocol/messages.js';
-import type { Role } from './sequencer.js';
+import type { Role } from '../src/protocol/ports.js';
 
 export interface MachineRole extends Role {
   readonly snapshot: AnyMachineSnapshot;
+  /** Goes on from the same state with another input: another player, another hyper-parameter. */
+  recast(input: unknown): void;
 }
 
 /** What XState hands back for `emit`; our machines have no other effects. */
@@ -56,6 +58,14 @@ export function machineRole(machine: AnyStateMachine, input: unknown): MachineRo
   return {
     get snapshot() {
       return snapshot;
+    },
+    recast(next) {
+      const { value, context, historyValue } = snapshot;
+      snapshot = machine.resolveState({
+        value,
+        context: { ...context, input: next },
+        historyValue,
+      }) as AnyMachineSnapshot;
     },
     receive(message) {
       const said: Outgoing[] = [];

@@ -1,7 +1,9 @@
 /**
  * The six machines with the inputs that a config gives them, made when first written to; an episode forgets itself when it
- * is over.
+ * is over. `recast` goes on with another config from the states in which they are.
  */
+
+import type { AnyStateMachine } from 'xstate';
 import { coordinatorMachine } from '../machines/coordinator.js';
 import { episodeMachine } from '../machines/episode.js';
 import { generatorMachine } from '../machines/generator.js';
@@ -23,78 +25,104 @@ const modelCast = (role: 'generator' | 'responder', text: string): ModelCast => 
   return cast;
 };
 
-/** The six machines with their inputs, made when first written to. */
-export function createRoles(
-  config: Config,
-  world: World,
-  template: JudgeTemplate,
-): (address: Address) => MachineRole | undefined {
-  const { flow, invent, respond, judge, cast, eft } = config;
-  const seedOf = (role: keyof Config['reseed']) => config.reseed[role] ?? config.seed;
-  const { format } = world;
-  const make: Record<string, () => MachineRole> = {
-    coordinator: () =>
-      machineRole(coordinatorMachine, {
-        iterations: config.iterations,
-        asks: invent.asks,
-        credit: flow.openEpisodes,
-        apprentice: eft && world.name === 'open-assistant',
-        judge: cast.judge,
-      }),
-    generator: () =>
-      machineRole(generatorMachine, {
-        seed: seedOf('generator'),
-        cast: modelCast('generator', cast.generator),
-        shots: { seedShots: invent.seedShots, madeShots: invent.madeShots },
-        rules: {
-          minWords: invent.minWords,
-          maxWords: invent.maxWords,
-          keywords: invent.keywords,
-          similarity: invent.similarity,
-        },
-        sampling: invent.sampling,
-        format,
-        asksPerRequest: flow.asksPerRequest,
-        retries: flow.retries,
-      }),
-    responder: () =>
-      machineRole(responderMachine, {
-        seed: seedOf('responder'),
-        cast: modelCast('responder', cast.responder),
-        candidates: respond.candidates,
-        sampling: respond.sampling,
-        format,
-        retries: flow.retries,
-      }),
-    judge: () =>
-      machineRole(judgeMachine, {
-        seed: seedOf('judge'),
-        members: membersOf(parseCast('judge', cast.judge)),
-        samples: judge.samples,
-        sampling: judge.sampling,
-        template,
-        format,
-        redraws: judge.retries,
-        retries: flow.retries,
-      }),
-    trainer: () =>
-      machineRole(trainerMachine, {
-        seed: seedOf('trainer'),
-        player: cast.trainer,
-        eft,
-        creditLot: Math.max(1, Math.floor(flow.openEpisodes / 8)),
-        retries: 0,
-      }),
-  };
+type Named = 'coordinator' | 'generator' | 'responder' | 'judge' | 'trainer';
+
+export interface RoleOptions {
+  readonly config: Config;
+  readonly world: World;
+  readonly template: JudgeTemplate;
+}
+
+/** What a config tells each machine. */
+const INPUTS: { readonly [R in Named]: (options: RoleOptions) => unknown } = {
+  coordinator: ({ config: { iterations, invent, flow, eft, cast }, world }) => ({
+    iterations,
+    asks: invent.asks,
+    credit: flow.openEpisodes,
+    apprentice: eft && world.name === 'open-assistant',
+    judge: cast.judge,
+  }),
+  generator: ({ config, world: { format } }) => ({
+    seed: seedOf(config, 'generator'),
+    cast: modelCast('generator', config.cast.generator),
+    shots: { seedShots: config.invent.seedShots, madeShots: config.invent.madeShots },
+    rules: {
+      minWords: config.invent.minWords,
+      maxWords: config.invent.maxWords,
+      keywords: config.invent.keywords,
+      similarity: config.invent.similarity,
+    },
+    sampling: config.invent.sampling,
+    format,
+    asksPerRequest: config.flow.asksPerRequest,
+    retries: config.flow.retries,
+  }),
+  responder: ({ config, world: { format } }) => ({
+    seed: seedOf(config, 'responder'),
+    cast: modelCast('responder', config.cast.responder),
+    candidates: config.respond.candidates,
+    sampling: config.respond.sampling,
+    format,
+    retries: config.flow.retries,
+  }),
+  judge: ({ config, world: { format }, template }) => ({
+    seed: seedOf(config, 'judge'),
+    members: membersOf(parseCast('judge', config.cast.judge)),
+    samples: config.judge.samples,
+    sampling: config.judge.sampling,
+    template,
+    format,
+    redraws: config.judge.retries,
+    retries: config.flow.retries,
+  }),
+  trainer: ({ config }) => ({
+    seed: seedOf(config, 'trainer'),
+    player: config.cast.trainer,
+    eft: config.eft,
+    creditLot: Math.max(1, Math.floor(config.flow.openEpisodes / 8)),
+    retries: 0,
+  }),
+};
+
+const seedOf = ({ reseed, seed }: Config, role: keyof Config['reseed']): number => reseed[role] ?? seed;
+
+const MACHINES: { readonly [R in Named]: AnyStateMachine } = {
+  coordinator: coordinatorMachine,
+  generator: generatorMachine,
+  responder: responderMachine,
+  judge: judgeMachine,
+  trainer: trainerMachine,
+};
+const isNamed = (address: Address): address is Named => Object.hasOwn(MACHINES, address);
+
+export interface Roles {
+  role(address: Address): MachineRole | undefined;
+  recast(options: RoleOptions): void;
+  /** Those that were written to and are not over. */
+  living(): ReadonlyMap<Address, MachineRole>;
+}
+
+export function createRoles(first: RoleOptions): Roles {
+  let options = first;
   const roles = new Map<Address, MachineRole>();
-  return (address) => {
-    const known = roles.get(address);
-    if (known) return known;
-    const role = address.startsWith('episode:')
-      ? episodeRole(address, template.verdict.max, () => roles.delete(address))
-      : make[address]?.();
-    if (role) roles.set(address, role);
-    return role;
+  const made = (address: Address): MachineRole | undefined => {
+    if (isNamed(address)) return machineRole(MACHINES[address], INPUTS[address](options));
+    if (!address.startsWith('episode:')) return undefined;
+    return episodeRole(address, options.template.verdict.max, () => roles.delete(address));
+  };
+  return {
+    role(address) {
+      const known = roles.get(address);
+      if (known) return known;
+      const role = made(address);
+      if (role) roles.set(address, role);
+      return role;
+    },
+    recast(next) {
+      options = next;
+      for (const [address, role] of roles) if (isNamed(address)) role.recast(INPUTS[address](next));
+    },
+    living: () => roles,
   };
 }
 
@@ -106,6 +134,7 @@ function episodeRole(address: Address, maxScore: number, forget: () => void): Ma
     get snapshot() {
       return role.snapshot;
     },
+    recast: role.recast,
     receive(message) {
       const said = role.receive(message);
       if (role.snapshot.status === 'done') forget();

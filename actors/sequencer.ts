@@ -5,49 +5,46 @@
  * Determinism boundary: there is one await per turn, and its winner is on the log. Jobs (all that is not a pure function
  * of the log: the model, the worlds, the scorers) are started only when the queue is empty, and their answers are
  * delivered in the order in which the jobs were started, never in the order in which workers finish. So the log is the
- * same, line by line but for times, for any number of workers. What may come in between are interjections: crash notes,
- * training progress, a person's pause.
+ * same, line by line but for times, for any number of workers. What may come in between, when nothing waits, are messages
+ * from outside: crash notes, training progress, a person's pause.
  */
+import type { Delivery, Queued, Running } from '../src/log/delivery.js';
 import type { LogWriter } from '../src/log/writer.js';
 import { SoliloquyError } from '../src/protocol/errors.js';
 import {
   type Address,
   type Envelope,
   FORMAT_VERSION,
-  type Message,
+  type MessageType,
   type Outgoing,
-  type Received,
 } from '../src/protocol/messages.js';
-import type { Addressee, Answer, Clock, Job } from '../src/protocol/ports.js';
+import type { Answer, Clock } from '../src/protocol/ports.js';
 
-/** A role: a pure machine that turns a message into messages. */
-export interface Role {
-  receive(message: Received): readonly Outgoing[];
+/** Where a run goes on: as a fold of its log left it. */
+export interface Start {
+  readonly seq: number;
+  /** The oldest job was answered in part. */
+  readonly midJob: boolean;
+  readonly paused: boolean;
+  /** Stamped before all else: what makes the log's next part another one. */
+  readonly seam: Outgoing | null;
 }
+
+export const FRESH: Start = { seq: 0, midJob: false, paused: false, seam: null };
 
 export interface SequencerOptions {
   readonly log: LogWriter;
   readonly clock: Clock;
-  readonly role: (address: Address) => Role | undefined;
-  readonly addressee: (address: Address) => Addressee | undefined;
-  readonly addressees: readonly Addressee[];
-  /** Sees every envelope after it was appended. */
+  readonly delivery: Delivery;
+  /** Sees every envelope after it was appended, before it is delivered. */
   readonly publish: (envelope: Envelope) => void;
   /** The run is over when this is delivered. */
-  readonly isLast: (message: Message) => boolean;
-}
-
-interface Queued extends Answer {
-  readonly from: Address;
-}
-
-interface Running {
-  readonly from: Address;
-  readonly job: Job;
+  readonly isLast: (type: MessageType) => boolean;
+  readonly start?: Start;
 }
 
 export interface Sequencer {
-  /** Queues a message from outside the roles. Safe at any time. */
+  /** Says something from outside the roles, as soon as nothing waits. Safe at any time. */
   interject(from: Address, outgoing: Outgoing, cause?: number): void;
   /** Runs until the last message, a stop, or a failure. */
   run(): Promise<'finished' | 'stopped'>;
@@ -57,52 +54,45 @@ export interface Sequencer {
 }
 
 export function createSequencer(options: SequencerOptions): Sequencer {
-  const queue: Queued[] = [];
-  const running: Running[] = [];
-  let seq = 0;
+  const { log, clock, delivery, publish, isLast, start = FRESH } = options;
+  const { queue, running } = delivery;
+  const outside: Queued[] = [];
+  const answers = new Map<Running, Promise<readonly Answer[]>>();
+  let { seq, paused } = start;
   let stopped = false;
   let finished = false;
   let wake: () => void = () => {};
 
-  const deliver = (envelope: Envelope) => {
-    const message = { type: envelope.type, body: envelope.body, seq: envelope.seq } as Received;
-    const role = options.role(envelope.to);
-    if (role)
-      for (const said of role.receive(message))
-        queue.push({ ...said, from: envelope.to, cause: envelope.seq });
-    else options.addressee(envelope.to)?.accept(envelope);
-  };
-  const step = (next: Queued) => {
-    const { from, to, cause, message } = next;
-    const envelope: Envelope = {
-      v: FORMAT_VERSION,
-      seq: seq++,
-      at: options.clock.now(),
-      from,
-      to,
-      cause,
-      type: message.type,
-      body: message.body,
-    };
-    options.log.append(envelope);
-    options.publish(envelope);
-    if (message.type === 'message.refused') throw refused(envelope.seq, message.body);
-    deliver(envelope);
-    finished = options.isLast(message);
+  const step = ({ from, to, cause, message: { type, body } }: Queued) => {
+    const at = clock.now();
+    const envelope: Envelope = { v: FORMAT_VERSION, seq: seq++, at, from, to, cause, type, body };
+    log.append(envelope);
+    publish(envelope);
+    if (type === 'message.refused') throw refused(envelope.seq, body as Refusal);
+    if (type === 'run.pause' && to === 'coordinator') paused = true;
+    if (type === 'run.resume' && to === 'coordinator') paused = false;
+    delivery.deliver(envelope);
+    finished = isLast(type);
   };
   const drain = () => {
     while (queue.length > 0 && !finished && !stopped) step(queue.shift()!);
   };
-  const startJobs = () => {
-    for (const addressee of options.addressees)
-      for (const job of addressee.startJobs()) {
-        job.answers.catch(() => {}); // seen when its turn comes
-        running.push({ from: addressee.address, job });
-      }
+  const begin = (jobs: readonly Running[]) => {
+    for (const one of jobs) {
+      const promise = one.job.start();
+      promise.catch(() => {}); // seen when its turn comes
+      answers.set(one, promise);
+    }
   };
-  const awaitHead = async () => {
-    const head = running[0];
-    if (!head)
+  /** Waits for the oldest job, or for something from outside. */
+  const awaitNext = async () => {
+    const said = outside.shift();
+    if (said) {
+      queue.push(said);
+      return;
+    }
+    const [oldest] = running;
+    if (!oldest && !paused)
       throw new SoliloquyError(
         'protocol.violation',
         `the run came to rest at seq ${seq - 1} with nothing under way`,
@@ -111,26 +101,33 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     const woken = new Promise<undefined>((resolve) => {
       wake = () => resolve(undefined);
     });
-    const answers = await Promise.race([head.job.answers, woken]);
-    if (!answers || stopped) return;
-    running.shift();
-    head.job.delivered?.();
-    for (const answer of answers) queue.push({ ...answer, from: head.from });
+    const given = await (oldest ? Promise.race([answers.get(oldest)!, woken]) : woken);
+    if (!given || stopped) return;
+    answers.delete(oldest!);
+    delivery.conclude(given);
+  };
+  /** Where the log was cut: its seam, what was under way, the rest of a job that had begun to answer. */
+  const goOn = async () => {
+    if (start.seam) step({ ...start.seam, from: 'user', cause: -1 });
+    log.flush(clock.now());
+    begin(running);
+    if (start.midJob) delivery.conclude(await answers.get(running[0]!)!);
   };
   return {
     interject(from, outgoing, cause = -1) {
-      queue.push({ ...outgoing, from, cause });
+      outside.push({ ...outgoing, from, cause });
       wake();
     },
     async run() {
+      await goOn();
       for (;;) {
         drain();
         if (finished || stopped) break;
-        options.log.flush();
-        startJobs();
-        await awaitHead();
+        log.flush(clock.now());
+        begin(delivery.rest());
+        await awaitNext();
       }
-      options.log.sync();
+      log.sync();
       return finished ? 'finished' : 'stopped';
     },
     stop() {
@@ -143,7 +140,13 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   };
 }
 
-const refused = (seq: number, body: { by: string; state: string; type: string }) =>
+interface Refusal {
+  readonly by: string;
+  readonly state: string;
+  readonly type: string;
+}
+
+const refused = (seq: number, body: Refusal) =>
   new SoliloquyError(
     'protocol.violation',
     `seq ${seq}: ${body.by} in state ${body.state} can't take ${body.type}`,

@@ -106,5 +106,6 @@ export function nextProgress(progress: Progress, { type, body }: Envelope): Prog
   }
 }
 
-export const progress = (messages$: Messages): Observable<Progress> =>
-  messages$.pipe(scan(nextProgress, START));
+/** `from`: how far it was before these messages. */
+export const progress = (messages$: Messages, from: Progress = START): Observable<Progress> =>
+  messages$.pipe(scan(nextProgress, from));

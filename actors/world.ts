@@ -40,7 +40,9 @@ export function createWorldAddressee(world: World): Addressee {
   return {
     address: 'world',
     accept: (envelope) => waiting.push(envelope),
-    startJobs: (): readonly Job[] =>
-      waiting.splice(0).map((envelope) => ({ answers: seedAnswers(world, envelope) })),
+    nextJobs: (): readonly Job[] =>
+      waiting
+        .splice(0)
+        .map((envelope) => ({ causes: [envelope.seq], start: () => seedAnswers(world, envelope) })),
   };
 }

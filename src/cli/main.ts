@@ -8,10 +8,13 @@ import { doctorCommand } from './doctor.js';
 import { evalCommand } from './eval.js';
 import { exportCommand } from './export.js';
 import { describe, exitCodeOf } from './failure.js';
+import { forkCommand } from './fork.js';
 import { generateCommand } from './generate.js';
 import { machinesCommand } from './machines.js';
 import { packageVersion } from './package.js';
 import { pretrainCommand } from './pretrain.js';
+import { replayCommand } from './replay.js';
+import { resumeCommand } from './resume.js';
 import { runCommand } from './run.js';
 import { scoreCommand } from './score.js';
 import { trainCommand } from './train.js';
@@ -28,6 +31,9 @@ export function program(): Command {
     .showHelpAfterError('(add --help for the options)');
   const commands = [
     runCommand,
+    resumeCommand,
+    replayCommand,
+    forkCommand,
     evalCommand,
     scoreCommand,
     generateCommand,

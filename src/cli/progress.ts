@@ -3,7 +3,7 @@
  * of the time left weighs the stages by the sequences they sample or train, and learns their pace as it goes.
  */
 import type { WriteStream } from 'node:tty';
-import { type Progress, progress } from '../../actors/streams.js';
+import { type Progress, progress, START } from '../../actors/streams.js';
 import type { Run } from '../../actors/system.js';
 import type { Config } from '../protocol/config.js';
 import type { Clock } from '../protocol/ports.js';
@@ -91,10 +91,12 @@ export function showProgress(
   config: Config,
   out: Out,
   { now }: Clock,
+  from: Progress = START,
 ): () => void {
   const parts = partsOf(config);
   const began = now();
-  let state: Progress | undefined;
+  const shareBefore = shareDone(parts, from, 0);
+  let state: Progress | undefined = from === START ? undefined : from;
   let measured = 0;
   let shownAt = 0;
   let shownPhase = '';
@@ -102,7 +104,8 @@ export function showProgress(
   const line = (p: Progress): string => {
     const share = shareDone(parts, p, measured);
     const elapsed = (now() - began) / 1000;
-    const left = share > 0.02 ? `, about ${clock((elapsed / share) * (1 - share))} left` : '';
+    const gained = share - shareBefore;
+    const left = gained > 0.02 ? `, about ${clock((elapsed / gained) * (1 - share))} left` : '';
     const scores = detail(p);
     return `${String(Math.round(100 * share)).padStart(3)} %  ${p.phase}${scores ? `: ${scores}` : ''}  (${clock(elapsed)}${left})`;
   };
@@ -116,7 +119,7 @@ export function showProgress(
     else out.write(`${line(state)}\n`);
   };
   const subscriptions = [
-    progress(run.messages$).subscribe((next) => {
+    progress(run.messages$, from).subscribe((next) => {
       if (next.phase !== state?.phase) measured = 0;
       state = next;
       show();

@@ -1,21 +1,21 @@
 /**
  * `soliloquy run`: the whole loop, with progress, ending in a table and a run folder.
  */
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import { Command, Option } from 'commander';
-import { createRun, type Run, type RunEnd } from '../../actors/system.js';
+import { START } from '../../actors/streams.js';
+import { createRun } from '../../actors/system.js';
 import { type Config, type ConfigPart, mergeParts, resolveConfig } from '../protocol/config.js';
 import { quick, type WorldName, worldPresets } from '../protocol/presets.js';
-import { summary } from '../report/summary.js';
-import { emptyTally, type Tally, tallyMessage } from '../report/tally.js';
 import { freeName } from '../store/run-folder.js';
+import { addCasts, castsIn, given } from './config-options.js';
 import { allExperiments, loadExperiment } from './experiments.js';
-import { type Machinery, printJson, systemClock, wholeNumber, withMachinery } from './options.js';
-import { assetsFolder, packageVersion } from './package.js';
-import { showProgress } from './progress.js';
+import { printJson, wholeNumber } from './options.js';
+import { assetsFolder } from './package.js';
+import { machineryOf, type RunMachinery, runToEnd, withRunMachinery } from './running.js';
 import { collectSet } from './set-option.js';
 
-interface Options extends Machinery {
+interface Options extends RunMachinery {
   readonly seed?: number;
   readonly iterations?: number;
   readonly out?: string;
@@ -24,8 +24,6 @@ interface Options extends Machinery {
   readonly data?: string;
   readonly model?: string;
   readonly list?: true;
-  readonly json?: true;
-  readonly quiet?: true;
   readonly set?: ConfigPart[];
   readonly [cast: `cast.${string}`]: string | undefined;
 }
@@ -53,14 +51,7 @@ export function runCommand(): Command {
     .option('--data <file>', 'open-assistant: a message-tree export, .jsonl or .jsonl.gz')
     .option('--model <dir>', 'M0: a folder in Hugging Face layout')
     .option('--set <path=value>', 'any option of the config, repeatable', collectSet);
-  for (const role of ['generator', 'responder', 'judge', 'trainer'])
-    command.option(
-      `--cast.${role} <player>`,
-      `who plays the ${role}${role === 'judge' ? ', e.g. frozen:M1, oracle, constant:3' : ''}`,
-    );
-  return withMachinery(command)
-    .option('--json', 'one JSON line at the end, progress off')
-    .option('--quiet', 'no progress')
+  return withRunMachinery(addCasts(command))
     .addHelpText('after', EXAMPLES)
     .action(async (experiment: string, options: Options) =>
       options.list ? listExperiments(options) : runLoop(experiment, options),
@@ -78,18 +69,11 @@ export async function configOf(name: string, options: Options): Promise<Config> 
   const experiment = await loadExperiment(name);
   const sets = mergeParts(...(options.set ?? []));
   const world = options.world ?? sets.world?.name ?? experiment.config.world?.name ?? 'microworld';
-  const cast = Object.fromEntries(
-    Object.entries(options).flatMap(([key, value]) =>
-      key.startsWith('cast.') ? [[key.slice(5), value]] : [],
-    ),
-  );
-  const given = <T extends object>(part: T): T =>
-    Object.fromEntries(Object.entries(part).filter(([, value]) => value !== undefined)) as T;
   const flags = given({
     seed: options.seed,
     iterations: options.iterations,
     model: options.model,
-    cast,
+    cast: castsIn(options),
     world: given({ name: world, data: options.data }),
   });
   return resolveConfig(
@@ -106,86 +90,7 @@ async function runLoop(name: string, options: Options): Promise<void> {
   const config = await configOf(name, options);
   const out =
     options.out ?? freeName(join('runs', `${config.name}${options.quick ? '-quick' : ''}-${config.seed}`));
-  const run = await createRun({
-    config,
-    out,
-    assets: assetsFolder(),
-    workers: options.workers,
-    backend: options.backend,
-    clock: systemClock,
-    versions: { soliloquy: packageVersion(), node: process.version },
-  });
-  const tally = emptyTally();
-  run.messages$.subscribe((envelope) => tallyMessage(tally, envelope));
-  const silent = options.json || options.quiet;
-  if (!silent)
-    process.stderr.write(
-      `${config.name}, seed ${config.seed}, ${run.backend} × ${options.workers} → ${out}\n`,
-    );
-  const stopProgress = silent ? () => {} : showProgress(run, config, process.stderr, systemClock);
-  const release = stopOnSignal(run);
-  let end: RunEnd;
-  try {
-    end = await run.start();
-  } finally {
-    release();
-    stopProgress();
-  }
-  tell(end, tally, config, options);
-}
-
-/** The first Ctrl-C ends the run between two messages, the second at once. */
-function stopOnSignal(run: Run): () => void {
-  let asked = false;
-  const onSignal = () => {
-    if (asked) process.exit(130);
-    asked = true;
-    process.stderr.write('\nstopping at the next message (again to leave at once) …\n');
-    run.stop();
-  };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
-  return () => {
-    process.off('SIGINT', onSignal);
-    process.off('SIGTERM', onSignal);
-  };
-}
-
-function tell(end: RunEnd, tally: Tally, config: Config, options: Options): void {
-  const { status, folder, messages, outcomeHash, headHash, reason } = end;
-  if (status !== 'finished') process.exitCode = status === 'stopped' ? 130 : 1;
-  const metrics = Object.fromEntries(
-    [...tally.metrics].map(([version, own]) => [version, [...own.values()]]),
-  );
-  if (options.json) {
-    const run = folder.path;
-    printJson({ status, run, messages, outcomeHash, headHash, reason, metrics, lineage: tally.versions });
-    return;
-  }
-  if (status === 'finished') process.stdout.write(`\n${summary(tally)}\n`);
-  process.stdout.write(`\n${whereThingsLie(end, config)}`);
-}
-
-function whereThingsLie({ status, folder, messages, outcomeHash, reason }: RunEnd, config: Config): string {
-  const near = relative(process.cwd(), folder.path);
-  const at = near === '' || near.startsWith('..') ? folder.path : near;
-  const head = { finished: 'Finished', stopped: 'Stopped', failed: `Failed: ${reason}` }[status];
-  const lines = [
-    `${head}. ${messages} messages, outcome ${outcomeHash.slice(0, 16)}`,
-    `  ${at}/messages.jsonl   every message, hash-chained     ${at}/metrics.jsonl   every measurement`,
-    `  ${at}/models/          each version, Hugging Face layout     ${at}/data/   what each was trained on`,
-  ];
-  const next =
-    status === 'finished'
-      ? [
-          'Try next:',
-          `  npx soliloquy run frozen-judge --seed ${config.seed}     what the moving judge is worth`,
-          `  npx soliloquy run hacking --seed ${config.seed}          reward hacking, seen against the true score`,
-          `  npx soliloquy generate ${at}/M${config.iterations + 1} --prompt "…"     talk to the last version`,
-        ]
-      : [
-          'To go on: the same command with the same seed makes the same run again from the start (into a new folder);',
-          '  all that was written so far stays readable where it is.',
-        ];
-  return `${[...lines, ...next].join('\n')}\n`;
+  const run = await createRun({ ...machineryOf(options), config, out, assets: assetsFolder() });
+  const said = `${config.name}, seed ${config.seed}, ${run.backend} × ${options.workers} → ${out}`;
+  await runToEnd(run, config, options, { said, from: START });
 }

@@ -111,6 +111,12 @@ export function entriesOf(file: string, header: Uint8Array, dataBytes: number): 
   return entries;
 }
 
+/** What a file says of itself. */
+export function metadataOf(file: string, header: Uint8Array): Readonly<Record<string, string>> {
+  const parsed = metadataSchema.safeParse(jsonOf(file, header).__metadata__ ?? {});
+  return parsed.success ? parsed.data : {};
+}
+
 /** Header bytes, length included, of float32 tensors that follow one another; padded so that the data starts at 8·n. */
 export function headerOf(
   tensors: readonly { readonly name: string; readonly shape: readonly number[] }[],

@@ -10,6 +10,7 @@ import {
   headerLength,
   headerOf,
   invalidCheckpoint,
+  metadataOf,
   type TensorEntry,
 } from './safetensors-header.js';
 
@@ -18,6 +19,7 @@ const CHUNK_BYTES = 16 * 1024 * 1024;
 export interface SafetensorsFile {
   readonly path: string;
   readonly entries: ReadonlyMap<string, TensorEntry>;
+  readonly metadata: Readonly<Record<string, string>>;
   /** Fills `into`, as long as the tensor. Refuses NaN and infinity. */
   read(entry: TensorEntry, into: Float32Array): Promise<void>;
   close(): Promise<void>;
@@ -140,6 +142,7 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
     return {
       path,
       entries: new Map(entries.map((entry) => [entry.name, entry])),
+      metadata: metadataOf(path, header),
       read: (entry, into) => readTensor(path, handle, 8 + length, entry, into),
       close: () => handle.close(),
     };
@@ -166,8 +169,12 @@ export async function readSafetensors(path: string): Promise<readonly NamedTenso
 }
 
 /** Writes to an open file from its start; `format: pt` is what transformers asks for. */
-export async function writeSafetensors(handle: FileHandle, tensors: readonly NamedTensor[]): Promise<void> {
-  await handle.writeFile(headerOf(tensors, { format: 'pt' }));
+export async function writeSafetensors(
+  handle: FileHandle,
+  tensors: readonly NamedTensor[],
+  metadata: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  await handle.writeFile(headerOf(tensors, { format: 'pt', ...metadata }));
   for (const { data } of tensors) {
     await handle.writeFile(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   }

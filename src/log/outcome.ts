@@ -1,8 +1,9 @@
 /**
- * The outcome hash: what a run found out, whatever the order of its log lines. Facts without seqs and times, sorted,
- * hashed; equal across worker counts on one backend. Crash notes, progress and pauses are no facts.
+ * The outcome hash: what a run found out, whatever the order of its log lines. Each fact, without seqs and times, is hashed; the
+ * hashes are added up modulo 2^256, so that memory stays flat and order does not matter; count and sum are hashed again. Equal
+ * across worker counts on one backend. Crash notes, progress and pauses are no facts.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Envelope, MessageType } from '../protocol/messages.js';
 import { sha256 } from './chain.js';
 
@@ -29,6 +30,16 @@ const FACTS: ReadonlySet<MessageType> = new Set<MessageType>([
 const PLACES = new Set(['judgements', 'left', 'dataHash']);
 const withoutPlaces = (key: string, value: unknown) => (PLACES.has(key) ? undefined : value);
 
+/** A fact as text; only a pair's places lie deep, and a replacer is slow. */
+function factOf({ type, body }: Pick<Envelope, 'type' | 'body'>): string {
+  if (type === 'pair.made' || type === 'pair.withheld') return JSON.stringify([type, body], withoutPlaces);
+  if (type === 'judgement.made') return JSON.stringify([type, { ...body, left: undefined }]);
+  if (type === 'version.made') return JSON.stringify([type, { ...body, dataHash: undefined }]);
+  return JSON.stringify([type, body]);
+}
+
+const WORDS = 8;
+
 export interface OutcomeHash {
   add(envelope: Envelope): void;
   readonly facts: number;
@@ -36,19 +47,29 @@ export interface OutcomeHash {
 }
 
 export function outcomeHash(): OutcomeHash {
-  const digests: string[] = [];
+  /** Big-endian words of a 256-bit sum. */
+  const sum = new Uint32Array(WORDS);
+  let facts = 0;
+  const addDigest = (digest: Buffer): void => {
+    let carry = 0;
+    for (let word = WORDS - 1; word >= 0; word--) {
+      const total = sum[word]! + digest.readUInt32BE(4 * word) + carry;
+      sum[word] = total;
+      carry = total > 0xffffffff ? 1 : 0;
+    }
+  };
   return {
     add(envelope) {
-      if (FACTS.has(envelope.type))
-        digests.push(sha256(JSON.stringify([envelope.type, envelope.body], withoutPlaces)));
+      if (!FACTS.has(envelope.type)) return;
+      facts++;
+      addDigest(hash('sha256', factOf(envelope), 'buffer'));
     },
     get facts() {
-      return digests.length;
+      return facts;
     },
     digest() {
-      const hash = createHash('sha256');
-      for (const digest of [...digests].sort()) hash.update(digest);
-      return hash.digest('hex');
+      const hex = [...sum].map((word) => word.toString(16).padStart(8, '0')).join('');
+      return sha256(`${facts} ${hex}`);
     },
   };
 }

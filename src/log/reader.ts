@@ -1,22 +1,41 @@
 /**
- * Reads messages.jsonl line by line: chain checked, each line validated at this door, memory flat. A torn last line (a
+ * Reads messages.jsonl a block at a time: chain checked, each line validated at this door, memory flat. A torn last line (a
  * crash in mid-write) ends the reading and is reported; any other bad line is an error that names the file and the line.
+ * A body is given as it was written, field for field: a replay compares texts.
  */
 import { createReadStream, existsSync } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import { reasonOf, SoliloquyError } from '../protocol/errors.js';
 import { type Envelope, FORMAT_VERSION, messageSchema } from '../protocol/messages.js';
-import { checkLine, GENESIS } from './chain.js';
+import { checkLine, GENESIS, unsealed } from './chain.js';
+import type { LogLine } from './fold.js';
 
 const head = z.object({
-  v: z.literal(FORMAT_VERSION),
+  v: z.number().int(),
   seq: z.number().int(),
   at: z.number(),
   from: z.string(),
   to: z.string(),
   cause: z.number().int(),
 });
+
+/**
+ * How a line of an older format becomes one of this. 1 → 2: nothing in a line has changed; 2 has `run.forked` and `run.resumed`,
+ * and messages from outside enter only when nothing waits.
+ */
+const UPGRADES: Readonly<Record<number, (envelope: Envelope) => Envelope>> = { 1: (envelope) => envelope };
+
+function upgraded(file: string, number: number, envelope: Envelope): Envelope {
+  const version: number = envelope.v;
+  if (version === FORMAT_VERSION) return envelope;
+  const upgrade = UPGRADES[version];
+  if (upgrade) return upgrade(envelope);
+  throw new SoliloquyError('log.invalid', `${file}, line ${number}: a log of format ${version}`, {
+    file,
+    line: number,
+    fix: `this program reads formats 1 to ${FORMAT_VERSION}: take a newer one`,
+  });
+}
 
 function parseLine(file: string, number: number, line: string): Envelope {
   const bad = (why: string, cause?: unknown) =>
@@ -33,43 +52,86 @@ function parseLine(file: string, number: number, line: string): Envelope {
     throw bad(`not JSON (${reasonOf(error)})`, error);
   }
   const envelope = head.safeParse(raw);
-  if (!envelope.success)
-    throw bad(`not a message of format ${FORMAT_VERSION} (${z.prettifyError(envelope.error)})`);
-  const message = messageSchema.safeParse(raw);
+  if (!envelope.success) throw bad(`not a message (${z.prettifyError(envelope.error)})`);
+  const { type, body } = raw as Envelope;
+  const whole = upgraded(file, number, { ...envelope.data, type, body } as Envelope);
+  const message = messageSchema.safeParse({ type, body });
   if (!message.success) throw bad(`no known message (${z.prettifyError(message.error)})`);
-  return { ...envelope.data, ...message.data } as Envelope;
+  return whole;
 }
 
 export interface LogEnd {
   readonly head: string;
   readonly count: number;
-  /** True if a torn last line was left out. */
+  /** True if a last line that is not whole was left out. */
   readonly torn: boolean;
+  /** Bytes of the whole lines, and of the file. */
+  readonly bytes: number;
+  readonly size: number;
+}
+
+const broken = (file: string, count: number) =>
+  new SoliloquyError('log.invalid', `${file}: chain broken at seq ${count} (line ${count + 1})`, {
+    file,
+    line: count + 1,
+    seq: count,
+    fix: 'restore the file from a copy; all before that line is good (`soliloquy fork --at` goes on from there)',
+  });
+
+/** Yields the lines of each block of the file; the generator's return value tells how the log ended. */
+export async function* readLines(file: string): AsyncGenerator<readonly LogLine[], LogEnd> {
+  let previous = GENESIS;
+  let count = 0;
+  let bytes = 0;
+  let size = 0;
+  let rest: Buffer = Buffer.alloc(0);
+  let failed = false;
+  const take = (line: string, length: number): LogLine | undefined => {
+    if (failed) throw broken(file, count);
+    const next = checkLine(previous, line);
+    if (next === undefined) {
+      failed = true;
+      return undefined;
+    }
+    previous = next;
+    count++;
+    bytes += length;
+    return { envelope: parseLine(file, count, line), text: unsealed(line), head: next, bytes: length };
+  };
+  for await (const block of openForReading(file)) {
+    size += (block as Buffer).length;
+    const data = rest.length === 0 ? (block as Buffer) : Buffer.concat([rest, block as Buffer]);
+    const lines: LogLine[] = [];
+    let at = 0;
+    let failure: unknown;
+    try {
+      for (let end = data.indexOf(10); end >= 0; end = data.indexOf(10, at)) {
+        const line = take(data.toString('utf8', at, end), end + 1 - at);
+        if (line) lines.push(line);
+        at = end + 1;
+      }
+    } catch (error) {
+      failure = error;
+    }
+    if (lines.length > 0) yield lines;
+    if (failure !== undefined) throw failure;
+    rest = data.subarray(at);
+  }
+  if (rest.length > 0) {
+    const line = take(rest.toString('utf8'), rest.length);
+    if (line) yield [line];
+  }
+  return { head: previous, count, torn: failed, bytes, size };
 }
 
 /** Yields every envelope; the generator's return value tells how the log ended. */
 export async function* readLog(file: string): AsyncGenerator<Envelope, LogEnd> {
-  let previous = GENESIS;
-  let count = 0;
-  let failed: { line: number } | undefined;
-  const lines = createInterface({ input: openForReading(file), crlfDelay: Number.POSITIVE_INFINITY });
-  for await (const line of lines) {
-    if (failed)
-      throw new SoliloquyError('log.invalid', `${file}: chain broken at line ${failed.line}`, {
-        file,
-        line: failed.line,
-        fix: 'restore the file from a copy',
-      });
-    const next = checkLine(previous, line);
-    if (next === undefined) {
-      failed = { line: count + 1 };
-      continue;
-    }
-    previous = next;
-    count++;
-    yield parseLine(file, count, line);
+  const blocks = readLines(file);
+  for (;;) {
+    const step = await blocks.next();
+    if (step.done) return step.value;
+    for (const { envelope } of step.value) yield envelope;
   }
-  return { head: previous, count, torn: failed !== undefined };
 }
 
 function openForReading(file: string) {

@@ -44,7 +44,10 @@ export function createScorer(world: World): Addressee {
   return {
     address: 'scorer',
     accept: (envelope) => waiting.push(envelope),
-    startJobs: (): readonly Job[] =>
-      waiting.length === 0 ? [] : [{ answers: Promise.resolve(waiting.splice(0).map(answer)) }],
+    nextJobs(): readonly Job[] {
+      const asked = waiting.splice(0);
+      if (asked.length === 0) return [];
+      return [{ causes: asked.map(({ seq }) => seq), start: async () => asked.map(answer) }];
+    },
   };
 }

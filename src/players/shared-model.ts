@@ -21,10 +21,12 @@ export interface TrainingResult extends TrainOutcome {
 
 export interface SharedModelOptions {
   readonly model: LanguageModel;
-  /** Rows in one batch, at most; a request is never split. */
-  readonly batchRows: number;
-  /** Batches under way at once. */
-  readonly window: number;
+  readonly limits: () => {
+    /** Rows in one batch, at most; a request is never split. */
+    readonly batchRows: number;
+    /** Batches under way at once. */
+    readonly window: number;
+  };
   /** Brings a version's weights to the model, if they aren't there yet. */
   readonly load: (version: VersionId) => Promise<void>;
   /** Derives the data, trains, and stores the new version; the answer is given when it is on disk. */
@@ -47,14 +49,13 @@ type Training = {
 const rowsIn = ({ body }: Request) => body.items.reduce((sum, item) => sum + item.keys.length, 0);
 
 export function createSharedModel(options: SharedModelOptions): Addressee {
-  const { model, window } = options;
   let requests: Request[] = [];
   const trainings: Training[] = [];
   let underWay = 0;
 
-  const job = (answers: Promise<readonly Answer[]>): Job => {
+  const job = (asked: readonly { readonly seq: number }[], start: Job['start']): Job => {
     underWay++;
-    return { answers, delivered: () => underWay-- };
+    return { causes: asked.map(({ seq }) => seq), start, delivered: () => underWay-- };
   };
   return {
     address: 'model',
@@ -62,13 +63,15 @@ export function createSharedModel(options: SharedModelOptions): Addressee {
       if (type === 'model.request') requests.push({ seq, from, body: body as BodyOf<'model.request'> });
       if (type === 'model.train') trainings.push({ seq, from, body: body as BodyOf<'model.train'> });
     },
-    startJobs() {
+    nextJobs() {
       const jobs: Job[] = [];
-      while (trainings.length > 0) jobs.push(job(answerTraining(options, trainings.shift()!)));
+      for (const training of trainings.splice(0))
+        jobs.push(job([training], () => answerTraining(options, training)));
+      const { batchRows, window } = options.limits();
       while (requests.length > 0 && underWay < window) {
-        const batch = nextBatch(requests, options.batchRows);
+        const batch = nextBatch(requests, batchRows);
         requests = requests.filter((request) => !batch.includes(request));
-        jobs.push(job(answerBatch(options, model, batch)));
+        jobs.push(job(batch, () => answerBatch(options, batch)));
       }
       return jobs;
     },
@@ -90,8 +93,7 @@ function nextBatch(requests: readonly Request[], limit: number): Request[] {
 }
 
 async function answerBatch(
-  { load }: SharedModelOptions,
-  model: LanguageModel,
+  { load, model }: SharedModelOptions,
   batch: readonly Request[],
 ): Promise<readonly Answer[]> {
   const { version } = batch[0]!.body;

@@ -7,7 +7,14 @@ import { sequencesOf } from '../lm/training-plan.js';
 import type { Backend, BackendChoice } from '../protocol/backends.js';
 import { SoliloquyError } from '../protocol/errors.js';
 import type { VersionId } from '../protocol/ids.js';
-import type { SampleOutput, SampleRow, TrainOutcome, TrainSpec, TrainStep } from '../protocol/lm.js';
+import type {
+  SampleOutput,
+  SampleRow,
+  TrainKeeping,
+  TrainOutcome,
+  TrainSpec,
+  TrainStep,
+} from '../protocol/lm.js';
 import type { LanguageModel } from '../protocol/ports.js';
 import type { Held } from './messages.js';
 import { createRunner, type PlannedFault, type Runner, type WorkerCrash } from './runner.js';
@@ -126,6 +133,7 @@ async function train(
   name: string,
   spec: TrainSpec,
   onStep: (step: TrainStep) => void,
+  keeping: TrainKeeping | undefined,
 ): Promise<TrainOutcome> {
   const { runner, backend, versions } = parts;
   const from = versions.ref(spec.from);
@@ -140,7 +148,7 @@ async function train(
     score: (sequences) => score(parts, spec.from, sequences),
     retire: runner.retire,
   };
-  const { outcome, weights } = await trainVersion(spec, from, ports, onStep);
+  const { outcome, weights } = await trainVersion(spec, from, ports, onStep, keeping);
   const { architecture } = from;
   versions.register(spec.to, { ...checkpoint, weights: { architecture, data: new Float32Array(weights) } });
   return outcome;
@@ -157,8 +165,8 @@ export async function createLanguageModel(options: LanguageModelOptions): Promis
     workers: options.workers,
     sample: (version, rows) => sample(parts, version, rows),
     score: (version, sequences) => score(parts, version, sequences),
-    train: (spec, onStep = () => undefined) =>
-      train(parts, `training ${trainings++} of ${spec.to}`, spec, onStep),
+    train: (spec, onStep = () => undefined, keeping) =>
+      train(parts, `training ${trainings++} of ${spec.to}`, spec, onStep, keeping),
     register: versions.register,
     has: versions.has,
     checkpoint: versions.checkpoint,

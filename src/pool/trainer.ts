@@ -10,7 +10,7 @@ import type { GradientSums, GradientTask } from '../lm/engine.js';
 import { type MicroBatch, type PlannedStep, planOf, sequencesOf } from '../lm/training-plan.js';
 import { sharedFloats } from '../lm/weights.js';
 import { SoliloquyError } from '../protocol/errors.js';
-import type { TrainOutcome, TrainSpec, TrainStep } from '../protocol/lm.js';
+import type { TrainKeeping, TrainOutcome, TrainSpec, TrainState, TrainStep } from '../protocol/lm.js';
 import type { Answers, ModelRef, Task } from './messages.js';
 
 /** Floats of a reduce or update task, at least; and no more than so many tasks of a kind. */
@@ -98,21 +98,28 @@ export async function trainVersion(
   from: ModelRef,
   ports: TrainerPorts,
   onStep: (step: TrainStep) => void,
+  keeping?: TrainKeeping,
 ): Promise<Trained> {
   const plan = planOf(spec);
   const references = await referencesOf(spec, ports.score);
   const bench = createBench(spec, from.architecture, plan, ports);
+  const begun = (await keeping?.load()) ?? null;
+  const curve: TrainStep[] = [...(begun?.curve ?? [])];
+  const keyAfter = (steps: number) => `${ports.name}@${steps}`;
   let model = from;
-  const curve: TrainStep[] = [];
+  if (begun)
+    model = { key: keyAfter(curve.length), architecture: from.architecture, data: bench.restore(begun) };
   try {
-    for (const step of plan) {
+    for (const step of plan.slice(curve.length)) {
       const tasks = step.microBatches.map((micro) => gradientTask(spec, step, micro, references));
       const { sums, weights, gradNorm } = await bench.step(step, model, tasks);
       if (model !== from) ports.retire(model.key);
-      model = { key: `${ports.name}@${step.step + 1}`, architecture: from.architecture, data: weights };
+      model = { key: keyAfter(step.step + 1), architecture: from.architecture, data: weights };
       const said = told(spec, step, plan.length, sums, gradNorm);
       curve.push(said);
       onStep(said);
+      const due = keeping !== undefined && keeping.every > 0 && curve.length % keeping.every === 0;
+      if (due && curve.length < plan.length) await keeping.save(bench.state(curve));
     }
     const weightsHash = await ports.run({ kind: 'hash', model });
     return { outcome: { steps: plan.length, curve, weightsHash }, weights: model.data };
@@ -150,7 +157,23 @@ function createBench(
   );
   const gradient = newBlock(floats);
   const turns = [newBlocks(floats), newBlocks(floats)] as const;
+  /** The running means start as the zeros of the set that is written second. */
+  const writtenBy = (step: number) => turns[step % 2 === 0 ? 0 : 1];
   return {
+    /** After the last step of `curve`. */
+    state(curve: readonly TrainStep[]): TrainState {
+      const { weights, mean, square } = writtenBy(curve.length - 1);
+      const floats = (block: SharedArrayBuffer) => new Float32Array(block);
+      return { curve, weights: floats(weights), mean: floats(mean), square: floats(square) };
+    },
+    /** As if the steps had been taken here; gives the weights. */
+    restore({ curve, weights, mean, square }: TrainState): SharedArrayBuffer {
+      const into = writtenBy(curve.length - 1);
+      new Float32Array(into.weights).set(weights);
+      new Float32Array(into.mean).set(mean);
+      new Float32Array(into.square).set(square);
+      return into.weights;
+    },
     async step(step: PlannedStep, model: ModelRef, tasks: readonly GradientTask[]) {
       const parts = slots.slice(0, tasks.length);
       const sums = await settled(
@@ -165,9 +188,8 @@ function createBench(
           step: step.step + 1,
           fix: 'Lower the learning rate, or turn on clipping.',
         });
-      // The running means start as the zeros of the set that is written second.
-      const into = turns[step.step % 2 === 0 ? 0 : 1];
-      const past = turns[step.step % 2 === 0 ? 1 : 0];
+      const into = writtenBy(step.step);
+      const past = writtenBy(step.step + 1);
       const { learningRate } = step;
       const { beta1, beta2, epsilon, weightDecay } = optimizer;
       const gradientScale = clipScale(gradNorm, optimizer.clipNorm);

@@ -175,6 +175,8 @@ export const configSchema = z.strictObject({
       window: atLeastOne.default(4),
       /** A failed request is sent again at most this often. */
       retries: count.max(10).default(2),
+      /** A training is kept on disk after every so many steps, so that it can go on after a crash; 0 = never. */
+      keepSteps: count.default(25),
     })
     .prefault({}),
 });

@@ -15,7 +15,9 @@ export type ErrorCode =
   | 'model.failed'
   | 'run.exists'
   | 'run.missing'
+  | 'run.locked'
   | 'log.invalid'
+  | 'replay.diverged'
   | 'log.write'
   | 'protocol.violation'
   | 'usage';

@@ -90,6 +90,25 @@ export interface TrainStep {
   readonly margin?: number;
 }
 
+/** A training after some of its steps: all that the next one needs. */
+export interface TrainState {
+  /** What each step done has said. */
+  readonly curve: readonly TrainStep[];
+  /** In canonical order, as long as the model. */
+  readonly weights: Float32Array;
+  readonly mean: Float32Array;
+  readonly square: Float32Array;
+}
+
+/** Where a training is kept, so that it can go on after a crash. */
+export interface TrainKeeping {
+  /** Kept after every so many steps; 0 = never. */
+  readonly every: number;
+  /** Where it had come to, if it was begun before. */
+  load(): Promise<TrainState | null>;
+  save(state: TrainState): Promise<void>;
+}
+
 export interface TrainOutcome {
   readonly steps: number;
   readonly curve: readonly TrainStep[];

@@ -2,8 +2,8 @@
  * The narrow ports between thinking and doing. Production binds workers, files and worlds; tests settle by hand.
  */
 import type { VersionId } from './ids.js';
-import type { SampleOutput, SampleRow, TrainOutcome, TrainSpec, TrainStep } from './lm.js';
-import type { Address, Envelope, Outgoing } from './messages.js';
+import type { SampleOutput, SampleRow, TrainKeeping, TrainOutcome, TrainSpec, TrainStep } from './lm.js';
+import type { Address, Envelope, Outgoing, Received } from './messages.js';
 import type { JudgeTemplate, PromptFormat, SeedData, TrueScore } from './records.js';
 
 /** Time is an input. */
@@ -38,7 +38,7 @@ export interface LanguageModel {
   /** Per sequence the log p of each token given those before it, nats; the first is NaN. */
   score(version: VersionId, sequences: readonly (readonly number[])[]): Promise<readonly Float32Array[]>;
   /** Makes version `spec.to` from `spec.from`. */
-  train(spec: TrainSpec, onStep?: (step: TrainStep) => void): Promise<TrainOutcome>;
+  train(spec: TrainSpec, onStep?: (step: TrainStep) => void, keeping?: TrainKeeping): Promise<TrainOutcome>;
   close(): Promise<void>;
 }
 
@@ -61,9 +61,12 @@ export interface Answer extends Outgoing {
   readonly cause: number;
 }
 
-/** Work under way. */
+/** Work that an addressee has decided on, from what it accepted alone; nothing is done before `start`. */
 export interface Job {
-  readonly answers: Promise<readonly Answer[]>;
+  /** Seqs of the messages that it answers. Each is answered for good by what goes back to its sender. */
+  readonly causes: readonly number[];
+  /** Called once. A replay never does: it has the answers from the log. */
+  start(): Promise<readonly Answer[]>;
   /** Called when its answers are delivered; that happens in start order, whoever finishes first. */
   readonly delivered?: () => void;
 }
@@ -72,6 +75,11 @@ export interface Job {
 export interface Addressee {
   readonly address: Address;
   accept(envelope: Envelope): void;
-  /** Called whenever no message waits: starts what can be started, in an order fixed by what was accepted. */
-  startJobs(): readonly Job[];
+  /** Called whenever no message waits: all that can be started now, in an order fixed by what was accepted. */
+  nextJobs(): readonly Job[];
+}
+
+/** A role: a pure machine that turns a message into messages. */
+export interface Role {
+  receive(message: Received): readonly Outgoing[];
 }

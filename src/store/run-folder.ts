@@ -7,8 +7,11 @@ import { z } from 'zod';
 import { reasonOf, SoliloquyError } from '../protocol/errors.js';
 import { writeAtomic } from './files.js';
 
+/** Format 1 had no parent, and hashed outcomes in another way. */
+const FORMAT = 2;
+
 const manifestSchema = z.object({
-  formatVersion: z.literal(1),
+  formatVersion: z.literal(FORMAT),
   status: z.enum(['running', 'finished', 'stopped', 'failed']),
   /** Messages that the log held, and the head of its chain, when this was written. */
   count: z.number().int(),
@@ -16,6 +19,8 @@ const manifestSchema = z.object({
   outcomeHash: z.string().nullable(),
   reason: z.string().nullable(),
   versions: z.array(z.string()),
+  /** Of a fork: the run whose messages before `seq` it shares, and the head of the chain there. */
+  parent: z.object({ run: z.string(), seq: z.number().int(), headHash: z.string() }).nullable(),
 });
 export type Manifest = z.output<typeof manifestSchema>;
 
@@ -25,7 +30,10 @@ export interface RunFolder {
   readonly config: string;
   readonly metrics: string;
   readonly models: string;
+  readonly lock: string;
   model(version: string): string;
+  /** A training in mid-epoch; gone when its version is made. */
+  training(version: string): string;
   data(name: string): string;
   writeManifest(manifest: Manifest): void;
 }
@@ -37,6 +45,8 @@ export function runFolder(path: string): RunFolder {
     config: join(path, 'config.json'),
     metrics: join(path, 'metrics.jsonl'),
     models: join(path, 'models'),
+    lock: join(path, 'lock'),
+    training: (version) => join(path, 'training', `${version}.safetensors`),
     model: (version) => join(path, 'models', version),
     data: (name) => join(path, 'data', `${name}.jsonl`),
     writeManifest: (manifest) =>
@@ -66,6 +76,13 @@ export function createRunFolder(path: string): RunFolder {
   return runFolder(path);
 }
 
+function upgraded(raw: unknown): unknown {
+  const { formatVersion } = (raw ?? {}) as { readonly formatVersion?: unknown };
+  return formatVersion === 1
+    ? { ...(raw as object), formatVersion: FORMAT, outcomeHash: null, parent: null }
+    : raw;
+}
+
 /** Reads the manifest of an existing run. */
 export function readManifest(path: string): Manifest {
   const file = join(path, 'manifest.json');
@@ -75,7 +92,7 @@ export function readManifest(path: string): Manifest {
       fix: 'name the folder of a run, such as runs/paper-1',
     });
   try {
-    return manifestSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
+    return manifestSchema.parse(upgraded(JSON.parse(readFileSync(file, 'utf8'))));
   } catch (error) {
     throw new SoliloquyError(
       'data.invalid',

@@ -1,0 +1,124 @@
+/**
+ * What every run is bound of, new or gone on with: world, model on worker threads, company, and the means by which jobs are done.
+ * Checked before anything is written.
+ */
+import { Subject } from 'rxjs';
+import { type Checkpoint, readCheckpoint } from '../src/lm/checkpoint.js';
+import {
+  createLanguageModel,
+  type LanguageModelOptions,
+  type SharedModel,
+} from '../src/pool/language-model.js';
+import type { PlannedFault, WorkerCrash } from '../src/pool/runner.js';
+import type { BackendChoice } from '../src/protocol/backends.js';
+import { checkpointVersion } from '../src/protocol/cast.js';
+import type { Config } from '../src/protocol/config.js';
+import type { Durability } from '../src/protocol/durability.js';
+import { SoliloquyError } from '../src/protocol/errors.js';
+import type { VersionId } from '../src/protocol/ids.js';
+import type { TrainStep } from '../src/protocol/lm.js';
+import type { BodyOf } from '../src/protocol/messages.js';
+import type { Clock, World } from '../src/protocol/ports.js';
+import type { RunFolder } from '../src/store/run-folder.js';
+import { type Company, createCompany } from './company.js';
+import type { Sequencer } from './sequencer.js';
+import { createVersionStore, trainAndStore, type VersionStore } from './versions.js';
+import { checkCasts, checkpointsIn, createWorld } from './worlds.js';
+
+/** What a run takes beside its config. */
+export interface Machinery {
+  readonly workers: number;
+  readonly backend: BackendChoice;
+  readonly clock: Clock;
+  /** Default: grouped. */
+  readonly durability?: Durability;
+  /** For config.json: what made the run. */
+  readonly versions: Readonly<Record<string, string>>;
+  /** Tests and benchmarks: another model than the one on worker threads. */
+  readonly createModel?: (options: LanguageModelOptions) => Promise<SharedModel>;
+  /** Tests only. */
+  readonly faults?: readonly PlannedFault[];
+}
+
+export interface Parts {
+  readonly world: World;
+  readonly model: SharedModel;
+  readonly company: Company;
+  readonly store: VersionStore;
+  readonly measuring$: Subject<{ readonly version: VersionId; readonly share: number }>;
+  /** Who says what comes from outside, once the run is on its way. */
+  speaker: Sequencer['interject'] | undefined;
+}
+
+/** `first`: the config at the log's beginning. `config`: the one to go on with, whose casts must be playable. */
+export async function createParts(
+  machinery: Machinery,
+  folder: RunFolder,
+  first: Config,
+  config: Config,
+): Promise<Parts> {
+  const { workers, backend, faults = [], createModel = createLanguageModel } = machinery;
+  const world = createWorld(first);
+  checkCasts(config, world);
+  const casts = await castCheckpoints(first, config);
+  const interject: Sequencer['interject'] = (...said) => parts.speaker?.(...said);
+  const onWorkerCrash = ({ task, attempt, reason }: WorkerCrash) => {
+    const body = { task: task ?? 'idle', attempt, reason };
+    interject('model', { to: 'record', message: { type: 'worker.crashed', body } });
+  };
+  const model = await createModel({ workers, backend, onWorkerCrash, faults });
+  for (const [version, checkpoint] of casts) model.register(version, checkpoint);
+  const store = createVersionStore(model, folder);
+  const measuring$: Parts['measuring$'] = new Subject();
+  const company = createCompany(first, world, {
+    model,
+    load: store.load,
+    exists: model.has,
+    train: (job, onStep, bound) => trainAndStore(job, onStep, bound, { model, folder, save: store.save }),
+    onStep: (to, step, cause) =>
+      interject(
+        'model',
+        { to: 'record', message: { type: 'training.stepped', body: stepped(to, step) } },
+        cause,
+      ),
+    onProgress: (version, share) => measuring$.next({ version, share }),
+  });
+  const parts: Parts = { world, model, company, store, measuring$, speaker: undefined };
+  return parts;
+}
+
+/** Those of the cast to go on with must be there; an older one is only wanted if something of it is still under way. */
+async function castCheckpoints(first: Config, config: Config): Promise<(readonly [VersionId, Checkpoint])[]> {
+  const needed = checkpointsIn(config);
+  const older = checkpointsIn(first).filter((dir) => !needed.includes(dir));
+  const read = async (dir: string) => [checkpointVersion(dir), await readCheckpoint(dir)] as const;
+  const casts = await Promise.all(needed.map(read));
+  const found = await Promise.allSettled(older.map(read));
+  return [...casts, ...found.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))];
+}
+
+const stepped = (to: VersionId, step: TrainStep): BodyOf<'training.stepped'> => {
+  const { steps, loss, gradNorm, learningRate, accuracy = null, margin = null } = step;
+  return { to, step: step.step, steps, loss, gradNorm, learningRate, accuracy, margin };
+};
+
+const nobody = new Proxy({} as SharedModel, {
+  get() {
+    throw new SoliloquyError('protocol.violation', 'a replay asks no model');
+  },
+});
+
+/** A company that starts no job: for a replay. */
+export const createReader = (config: Config): { readonly company: Company; readonly world: World } => {
+  const world = createWorld(config);
+  const never = async () => nobody.close() as never;
+  const company = createCompany(config, world, {
+    model: nobody,
+    load: never,
+    exists: () => false,
+    train: never,
+    onStep: () => undefined,
+    onProgress: () => undefined,
+  });
+  return { company, world };
+};

@@ -1,0 +1,168 @@
+/**
+ * Goes on with a run after a crash or a stop, in its own folder: the log is folded, a torn last line dropped, what a dead process
+ * left half-written removed, and all that was under way is done again with the same random numbers.
+ */
+import { existsSync, readdirSync, rmSync, truncateSync } from 'node:fs';
+import { join } from 'node:path';
+import { readCheckpoint } from '../src/lm/checkpoint.js';
+import { weightsHash } from '../src/lm/weights.js';
+import type { BackendChoice } from '../src/protocol/backends.js';
+import { SoliloquyError } from '../src/protocol/errors.js';
+import { versionOf } from '../src/protocol/ids.js';
+import type { Outgoing } from '../src/protocol/messages.js';
+import { type Lock, takeLock } from '../src/store/lock.js';
+import { type ForkSeam, type RunConfig, readRunConfig } from '../src/store/run-config.js';
+import { type Manifest, type RunFolder, readManifest, runFolder } from '../src/store/run-folder.js';
+import { createKeeper } from './keeper.js';
+import { createParts, type Machinery, type Parts } from './parts.js';
+import { type Refolded, refold } from './refold.js';
+import { FRESH } from './sequencer.js';
+import { type Progress, START } from './streams.js';
+import { begin, bind, type Run, startAfter } from './system.js';
+import { baseModel } from './worlds.js';
+
+export interface ResumeOptions extends Omit<Machinery, 'backend'> {
+  readonly path: string;
+  /** Where the world's own M0 lies. */
+  readonly assets: string;
+  /** `auto`: the one that the run was begun with. */
+  readonly backend: BackendChoice;
+}
+
+export interface Resumed {
+  /** Null where the run is finished: there is nothing to do. */
+  readonly run: Run | null;
+  readonly config: RunConfig['config'];
+  /** What a person should know of how the log was found. */
+  readonly notes: readonly string[];
+  readonly messages: number;
+  readonly progress: Progress;
+}
+
+export async function resumeRun(options: ResumeOptions): Promise<Resumed> {
+  const { path } = options;
+  const folder = runFolder(path);
+  const found = readRunConfig(path);
+  const lock = takeLock(folder.lock, path);
+  let parts: Parts | undefined;
+  try {
+    const manifest = existsSync(join(path, 'manifest.json')) ? readManifest(path) : null;
+    const backend =
+      options.backend === 'auto' && found.backend ? (found.backend as BackendChoice) : options.backend;
+    const machinery: Machinery = { ...options, backend };
+    parts = await createParts(machinery, folder, found.initial, found.config);
+    const resumed = await goOn({ parts, folder, found, manifest, machinery, lock, assets: options.assets });
+    if (resumed.run === null) {
+      lock.release();
+      await parts.model.close();
+    }
+    return resumed;
+  } catch (error) {
+    lock.release();
+    await parts?.model.close();
+    throw error;
+  }
+}
+
+interface Going {
+  readonly parts: Parts;
+  readonly folder: RunFolder;
+  readonly found: RunConfig;
+  readonly manifest: Manifest | null;
+  readonly machinery: Machinery;
+  readonly lock: Lock;
+  readonly assets: string;
+}
+
+async function goOn(going: Going): Promise<Resumed> {
+  const { parts, folder, found, manifest, machinery, lock } = going;
+  const { config } = found;
+  const keeper = createKeeper();
+  if (!existsSync(folder.log))
+    return { ...(await fromTheStart(going)), notes: ['it had written no message yet'] };
+  const refolded = await refold(folder.log, parts.company, keeper);
+  const { fold, log, end, made } = refolded;
+  if (fold.finished) {
+    if (keeper.failure !== null) throw failed(folder.path, keeper.failure, fold.seq);
+    return { run: null, config, notes: [], messages: fold.seq, progress: refolded.progress };
+  }
+  const notes = notesOn(end!, manifest);
+  truncateSync(folder.log, log.bytes);
+  if (fold.seq === 0) return { ...(await fromTheStart(going)), notes };
+  clean(folder, new Set<string>([versionOf(0), ...made.keys()]));
+  await recallBase(going);
+  for (const [version, hash] of made) await parts.store.recall(version, hash);
+  const seam = seamOf(found, refolded, end!.size - log.bytes);
+  const start = startAfter(fold, seam);
+  const parent = manifest?.parent ?? found.fork?.parent ?? null;
+  const run = bind(parts, machinery, { folder, lock, keeper, parent, log, start });
+  return { run, config, notes, messages: fold.seq, progress: refolded.progress };
+}
+
+/** A run that had got no further than its folder. */
+async function fromTheStart({
+  parts,
+  folder,
+  found,
+  machinery,
+  lock,
+  assets,
+}: Going): Promise<Omit<Resumed, 'notes'>> {
+  const base = await readCheckpoint(baseModel(found.config, assets));
+  parts.model.register(versionOf(0), base);
+  clean(folder, new Set());
+  await parts.store.save(versionOf(0));
+  const run = bind(parts, machinery, {
+    folder,
+    lock,
+    keeper: createKeeper(),
+    parent: null,
+    log: undefined,
+    start: FRESH,
+  });
+  begin(parts, found.initialText, base);
+  return { run, config: found.config, messages: 0, progress: START };
+}
+
+async function recallBase({ parts, folder }: Going): Promise<void> {
+  const base = await readCheckpoint(folder.model(versionOf(0)));
+  await parts.store.recall(versionOf(0), weightsHash(base.weights));
+}
+
+/** A fork that died before it said that it is one says so now. */
+function seamOf({ fork, config }: RunConfig, { forkedAt }: Refolded, tornBytes: number): Outgoing {
+  const seam: ForkSeam | null = fork;
+  if (seam && !forkedAt.includes(seam.parent.seq))
+    return { to: 'record', message: { type: 'run.forked', body: { ...seam, config: { ...config } } } };
+  return { to: 'record', message: { type: 'run.resumed', body: { tornBytes } } };
+}
+
+function notesOn(
+  end: { readonly torn: boolean; readonly count: number; readonly bytes: number; readonly size: number },
+  manifest: Manifest | null,
+): string[] {
+  const notes: string[] = [];
+  if (end.torn) notes.push(`a torn last line of ${end.size - end.bytes} bytes was dropped`);
+  if (manifest && end.count < manifest.count)
+    notes.push(
+      `the log ends at ${end.count} messages, though it once held ${manifest.count}: the rest is made again`,
+    );
+  return notes;
+}
+
+const failed = (path: string, reason: string, count: number) =>
+  new SoliloquyError('run.missing', `${path} has failed: ${reason}`, {
+    path,
+    fix: `go on from before the failure with what caused it changed: soliloquy fork ${path} --at ${Math.max(0, count - 1)} --set …`,
+  });
+
+const DRAFT = /\.\d+(\.tmp|\.part)?$/;
+
+/** Drafts of a dead process, and versions that the log doesn't know. */
+function clean(folder: RunFolder, known: ReadonlySet<string>): void {
+  for (const entry of readdirSync(folder.path, { recursive: true, withFileTypes: true }))
+    if (entry.isFile() && DRAFT.test(entry.name)) rmSync(join(entry.parentPath, entry.name), { force: true });
+  if (!existsSync(folder.models)) return;
+  for (const name of readdirSync(folder.models))
+    if (!known.has(name)) rmSync(join(folder.models, name), { recursive: true, force: true });
+}

@@ -1,0 +1,39 @@
+/**
+ * `soliloquy resume`: goes on with a run after a crash, a stop, a full disk.
+ */
+import { Command } from 'commander';
+import { resumeRun } from '../../actors/resume.js';
+import { printJson } from './options.js';
+import { assetsFolder } from './package.js';
+import { machineryOf, type RunMachinery, runToEnd, withRunMachinery } from './running.js';
+
+const EXAMPLES = `
+The run ends with the outcome that it would have had without the interruption, if --backend is the one that it was begun with
+(the default). A training goes on from its last kept step (--set flow.keepSteps=N of the run).
+
+Examples
+  soliloquy resume runs/paper-1
+  soliloquy resume runs/paper-1 --workers 1 --json`;
+
+export function resumeCommand(): Command {
+  const command = new Command('resume')
+    .description('go on with a run after a crash or a stop, with the same outcome')
+    .argument('<run>', 'the run’s folder');
+  return withRunMachinery(command).addHelpText('after', EXAMPLES).action(resume);
+}
+
+async function resume(path: string, options: RunMachinery): Promise<void> {
+  const { run, config, notes, messages, progress } = await resumeRun({
+    ...machineryOf(options),
+    path,
+    assets: assetsFolder(),
+  });
+  if (!options.json) for (const note of notes) process.stderr.write(`${note}\n`);
+  if (run === null) {
+    if (options.json) printJson({ status: 'finished', run: path, messages, resumed: false });
+    else process.stdout.write(`${path} is finished: nothing to do.\n`);
+    return;
+  }
+  const said = `${config.name}, seed ${config.seed}, ${run.backend} × ${options.workers}: on from message ${messages} in ${path}`;
+  await runToEnd(run, config, options, { said, from: progress });
+}

@@ -1,0 +1,129 @@
+/**
+ * A run on its way, whoever made it: progress, Ctrl-C, and how its end is told.
+ */
+import { relative } from 'node:path';
+import { type Command, Option } from 'commander';
+import type { Machinery } from '../../actors/parts.js';
+import type { Progress } from '../../actors/streams.js';
+import type { Run, RunEnd } from '../../actors/system.js';
+import { readLog } from '../log/reader.js';
+import type { Config } from '../protocol/config.js';
+import { DURABILITIES, type Durability } from '../protocol/durability.js';
+import { summary } from '../report/summary.js';
+import { emptyTally, type Tally, tallyMessage } from '../report/tally.js';
+import { type Machinery as Flags, printJson, systemClock, withMachinery } from './options.js';
+import { packageVersion } from './package.js';
+import { showProgress } from './progress.js';
+
+export interface Showing {
+  readonly json?: true;
+  readonly quiet?: true;
+}
+
+export interface RunMachinery extends Flags, Showing {
+  readonly durability: Durability;
+}
+
+export const withRunMachinery = (command: Command): Command =>
+  withMachinery(command)
+    .addOption(
+      new Option(
+        '--durability <when>',
+        'when the disk has a message: `message` at once, `grouped` within a quarter of a second, `none` when the system likes; a crash of the program alone loses nothing in any case',
+      )
+        .choices(DURABILITIES)
+        .default('grouped' satisfies Durability),
+    )
+    .option('--json', 'one JSON line at the end, progress off')
+    .option('--quiet', 'no progress');
+
+export const machineryOf = ({ workers, backend, durability }: RunMachinery): Machinery => ({
+  workers,
+  backend,
+  durability,
+  clock: systemClock,
+  versions: { soliloquy: packageVersion(), node: process.version },
+});
+
+export interface Beginning {
+  /** Told before all else. */
+  readonly said: string;
+  readonly from: Progress;
+}
+
+export async function runToEnd(
+  run: Run,
+  config: Config,
+  options: Showing,
+  { said, from }: Beginning,
+): Promise<void> {
+  const tally = emptyTally();
+  const isNew = from.messages === 0;
+  if (isNew) run.messages$.subscribe((envelope) => tallyMessage(tally, envelope));
+  const silent = options.json || options.quiet;
+  if (!silent) process.stderr.write(`${said}\n`);
+  const stopProgress = silent ? () => {} : showProgress(run, config, process.stderr, systemClock, from);
+  const release = stopOnSignal(run);
+  let end: RunEnd;
+  try {
+    end = await run.start();
+  } finally {
+    release();
+    stopProgress();
+  }
+  if (!isNew) for await (const envelope of readLog(run.folder.log)) tallyMessage(tally, envelope);
+  tell(end, tally, config, options);
+}
+
+/** The first Ctrl-C ends the run between two messages, the second at once. */
+function stopOnSignal(run: Run): () => void {
+  let asked = false;
+  const onSignal = () => {
+    if (asked) process.exit(130);
+    asked = true;
+    process.stderr.write('\nstopping at the next message (again to leave at once) …\n');
+    run.stop();
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  return () => {
+    process.off('SIGINT', onSignal);
+    process.off('SIGTERM', onSignal);
+  };
+}
+
+function tell(end: RunEnd, tally: Tally, config: Config, options: Showing): void {
+  const { status, folder, messages, outcomeHash, headHash, reason } = end;
+  if (status !== 'finished') process.exitCode = status === 'stopped' ? 130 : 1;
+  const metrics = Object.fromEntries(
+    [...tally.metrics].map(([version, own]) => [version, [...own.values()]]),
+  );
+  if (options.json) {
+    const run = folder.path;
+    printJson({ status, run, messages, outcomeHash, headHash, reason, metrics, lineage: tally.versions });
+    return;
+  }
+  if (status === 'finished') process.stdout.write(`\n${summary(tally)}\n`);
+  process.stdout.write(`\n${whereThingsLie(end, config)}`);
+}
+
+function whereThingsLie({ status, folder, messages, outcomeHash, reason }: RunEnd, config: Config): string {
+  const near = relative(process.cwd(), folder.path);
+  const at = near === '' || near.startsWith('..') ? folder.path : near;
+  const head = { finished: 'Finished', stopped: 'Stopped', failed: `Failed: ${reason}` }[status];
+  const lines = [
+    `${head}. ${messages} messages, outcome ${outcomeHash.slice(0, 16)}`,
+    `  ${at}/messages.jsonl   every message, hash-chained     ${at}/metrics.jsonl   every measurement`,
+    `  ${at}/models/          each version, Hugging Face layout     ${at}/data/   what each was trained on`,
+  ];
+  const next =
+    status === 'finished'
+      ? [
+          'Try next:',
+          `  npx soliloquy run frozen-judge --seed ${config.seed}     what the moving judge is worth`,
+          `  npx soliloquy run hacking --seed ${config.seed}          reward hacking, seen against the true score`,
+          `  npx soliloquy generate ${at}/M${config.iterations + 1} --prompt "…"     talk to the last version`,
+        ]
+      : [`To go on: npx soliloquy resume ${at}     with the same outcome as if it had not stopped`];
+  return `${[...lines, ...next].join('\n')}\n`;
+}
