@@ -53,6 +53,10 @@ export async function findForkPoint(
   if (missing) throw notThere(`--override ${missing.type}@${missing.seq}`, file, count);
   const first = Math.min(...overrides.map(({ seq }) => seq));
   const seq = place ?? first;
+  if (seq === 0)
+    throw new SoliloquyError('usage', 'a fork at seq 0 shares nothing', {
+      fix: 'begin a new run: soliloquy run',
+    });
   if (overrides.length > 0 && seq > first)
     throw new SoliloquyError(
       'usage',

@@ -3,7 +3,6 @@
  * is over. `recast` goes on with another config from the states in which they are.
  */
 
-import type { AnyStateMachine } from 'xstate';
 import { coordinatorMachine } from '../machines/coordinator.js';
 import { episodeMachine } from '../machines/episode.js';
 import { generatorMachine } from '../machines/generator.js';
@@ -86,7 +85,7 @@ const INPUTS: { readonly [R in Named]: (options: RoleOptions) => unknown } = {
 
 const seedOf = ({ reseed, seed }: Config, role: keyof Config['reseed']): number => reseed[role] ?? seed;
 
-const MACHINES: { readonly [R in Named]: AnyStateMachine } = {
+const MACHINES: { readonly [R in Named]: Parameters<typeof machineRole>[0] } = {
   coordinator: coordinatorMachine,
   generator: generatorMachine,
   responder: responderMachine,

@@ -2,12 +2,13 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createSequencer, type Role } from '../../actors/sequencer.js';
+import { createSequencer } from '../../actors/sequencer.js';
+import { createDelivery } from '../../src/log/delivery.js';
 import { openLog } from '../../src/log/writer.js';
 import { SoliloquyError } from '../../src/protocol/errors.js';
 import { versionOf } from '../../src/protocol/ids.js';
 import type { Address, Envelope, Message, Outgoing } from '../../src/protocol/messages.js';
-import type { Addressee } from '../../src/protocol/ports.js';
+import type { Addressee, Role } from '../../src/protocol/ports.js';
 import { fakeAddressee, settled } from '../support/fake-addressee.js';
 import { testFolder } from '../support/folder.js';
 
@@ -55,11 +56,13 @@ function sequencerOf(role: Role, addressee: Addressee, file = join(testFolder(),
   const sequencer = createSequencer({
     log,
     clock: { now: () => now++ },
-    role: (address: Address) => (address === 'judge' ? role : undefined),
-    addressee: (address: Address) => (address === addressee.address ? addressee : undefined),
-    addressees: [addressee],
+    delivery: createDelivery({
+      role: (address: Address) => (address === 'judge' ? role : undefined),
+      addressees: [addressee],
+      patch: (message) => message,
+    }),
     publish: (envelope) => envelopes.push(envelope),
-    isLast: ({ type }) => type === 'run.finished',
+    isLast: (type) => type === 'run.finished',
   });
   sequencer.interject('user', started);
   const said = () => envelopes.map(({ type, body }) => ('id' in body ? `${type} ${body.id}` : type));

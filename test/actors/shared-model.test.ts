@@ -47,8 +47,7 @@ function playerOf(change: Partial<SharedModelOptions> = {}) {
   const { model, calls } = fakeModel();
   const player = createSharedModel({
     model,
-    batchRows: 4,
-    window: 2,
+    limits: () => ({ batchRows: 4, window: 2 }),
     load: () => Promise.resolve(),
     train: () => Promise.reject(new Error('no memory')),
     onStep: () => {},
@@ -86,10 +85,18 @@ function ask(
   player.accept(envelope);
   return envelope.seq;
 }
+/** A job under way. */
+interface Begun {
+  readonly answers: ReturnType<Job['start']>;
+  readonly delivered: Job['delivered'];
+}
+const begin = (player: Addressee): Begun[] =>
+  player.nextJobs().map((job) => ({ answers: job.start(), delivered: job.delivered }));
+
 /** Until every promise that can go on has gone on. */
 const tick = () => new Promise<void>((resolve) => setImmediate(resolve));
-const answersOf = async (job: Job) =>
-  (await job.answers).map(({ to, cause, message }) => ({ to, cause, ...message }));
+const answersOf = async ({ answers }: Begun) =>
+  (await answers).map(({ to, cause, message }) => ({ to, cause, ...message }));
 const firsts = (rows: readonly { readonly key: RngKey }[]) =>
   rows.map(({ key }) => String.fromCharCode(key[0])).join('');
 
@@ -103,7 +110,7 @@ describe('the shared model', () => {
       ['d', 1],
     ] as const)
       ask(player, id, rows);
-    player.startJobs();
+    begin(player);
     await tick();
     expect(calls.map(({ rows }) => firsts(rows))).toEqual(['aabb', 'cccd']);
   });
@@ -112,7 +119,7 @@ describe('the shared model', () => {
     const { player, calls } = playerOf();
     ask(player, 'a', 9);
     ask(player, 'b', 1);
-    player.startJobs();
+    begin(player);
     await tick();
     expect(calls.map(({ rows }) => firsts(rows))).toEqual(['aaaaaaaaa', 'b']);
   });
@@ -121,7 +128,7 @@ describe('the shared model', () => {
     const { player, calls } = playerOf();
     const one = ask(player, 'a', 2, versionOf(1), 'responder');
     const two = ask(player, 'b', 2, versionOf(1), 'judge');
-    const [job] = player.startJobs();
+    const [job] = begin(player);
     await tick();
     expect(calls).toHaveLength(1);
     calls[0]!.finish();
@@ -149,22 +156,22 @@ describe('the shared model', () => {
     ask(player, 'a', 1, versionOf(2));
     ask(player, 'b', 1, versionId('SFT'));
     ask(player, 'c', 1, versionOf(2));
-    player.startJobs();
+    begin(player);
     await tick();
     expect(calls.map(({ version, rows }) => `${version} ${firsts(rows)}`)).toEqual(['M2 ac', 'SFT b']);
   });
 
   it('has at most `window` batches under way: the next starts when one was delivered, not when it is done', async () => {
-    const { player, calls } = playerOf({ batchRows: 1 });
+    const { player, calls } = playerOf({ limits: () => ({ batchRows: 1, window: 2 }) });
     for (const id of ['a', 'b', 'c']) ask(player, id, 1);
-    const jobs = player.startJobs();
+    const jobs = begin(player);
     await tick();
     expect([jobs.length, calls.length]).toEqual([2, 2]);
     calls[1]!.finish();
     await tick();
-    expect(player.startJobs()).toEqual([]);
+    expect(begin(player)).toEqual([]);
     jobs[0]!.delivered!();
-    expect(player.startJobs()).toHaveLength(1);
+    expect(begin(player)).toHaveLength(1);
     await tick();
     expect(firsts(calls[2]!.rows)).toBe('c');
   });
@@ -172,7 +179,7 @@ describe('the shared model', () => {
   it('a failure is an answer to every request of the batch, and to no other', async () => {
     const { player, calls } = playerOf();
     for (const id of ['a', 'b', 'c']) ask(player, id, 2);
-    const [first, second] = player.startJobs();
+    const [first, second] = begin(player);
     await tick();
     calls[0]!.fail(new Error('worker died'));
     calls[1]!.finish();
@@ -185,7 +192,7 @@ describe('the shared model', () => {
   it("a version that can't be loaded is a failed request", async () => {
     const { player } = playerOf({ load: () => Promise.reject(new Error('no such folder')) });
     ask(player, 'a', 1, versionId('checkpoint:none'));
-    const [job] = player.startJobs();
+    const [job] = begin(player);
     expect(await answersOf(job!)).toMatchObject([
       { type: 'request.failed', body: { id: 'a', reason: 'no such folder' } },
     ]);
@@ -194,7 +201,7 @@ describe('the shared model', () => {
   it('gives the model stop tokens: its own end and the texts that are tokens', async () => {
     const { player, calls } = playerOf();
     ask(player, 'a', 1);
-    player.startJobs();
+    begin(player);
     await tick();
     expect(calls[0]!.rows[0]).toEqual({ promptIds: [1, 112], key: [97, 0], sampling, stopIds: [2, 120] });
   });
@@ -220,7 +227,7 @@ describe('the shared model', () => {
     };
     const failing = playerOf();
     failing.player.accept(envelope);
-    expect(await answersOf(failing.player.startJobs()[0]!)).toMatchObject([
+    expect(await answersOf(begin(failing.player)[0]!)).toMatchObject([
       { to: 'trainer', cause: 70, type: 'request.failed', body: { id: 'train/M1', reason: 'no memory' } },
     ]);
     const told: unknown[] = [];
@@ -240,7 +247,7 @@ describe('the shared model', () => {
       onStep: (to, _, cause) => told.push([to, cause]),
     });
     trains.player.accept(envelope);
-    expect(await answersOf(trains.player.startJobs()[0]!)).toMatchObject([
+    expect(await answersOf(begin(trains.player)[0]!)).toMatchObject([
       { type: 'model.trained', body: { to: 'M1', rows: 3, tooLong: 1, loss: 2, weightsHash: 'w' } },
     ]);
     expect(told).toEqual([['M1', 70]]);

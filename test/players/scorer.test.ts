@@ -69,11 +69,11 @@ describe('scoring players', () => {
       const body: BodyOf<'score.request'> = { id: `r${seq}`, player: 'oracle', prompt: 'p', items };
       return { v: 1, seq, at: 0, from: 'judge', to: 'scorer', cause: 0, type: 'score.request', body };
     };
-    expect(scorer.startJobs()).toEqual([]);
+    expect(scorer.nextJobs()).toEqual([]);
     scorer.accept(ask(4, ['a', 'bb']));
     scorer.accept(ask(5, ['ccc']));
-    const [job] = scorer.startJobs();
-    expect((await job!.answers).map(({ to, cause, message }) => [to, cause, message.body])).toEqual([
+    const [job] = scorer.nextJobs();
+    expect((await job!.start()).map(({ to, cause, message }) => [to, cause, message.body])).toEqual([
       [
         'judge',
         4,
@@ -91,6 +91,6 @@ describe('scoring players', () => {
         { id: 'r5', items: [{ id: 'ccc', verdicts: Array(2).fill({ status: 'score', score: 3 }) }] },
       ],
     ]);
-    expect(scorer.startJobs()).toEqual([]);
+    expect(scorer.nextJobs()).toEqual([]);
   });
 });

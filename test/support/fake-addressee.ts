@@ -20,8 +20,7 @@ export function fakeAddressee(
 ): FakeAddressee {
   const waiting: Envelope[] = [];
   const jobs: OpenJob[] = [];
-  const start = (envelope: Envelope): Job => {
-    onStart(envelope);
+  const jobFor = (envelope: Envelope): Job => {
     let resolve: (answers: readonly Answer[]) => void = () => {};
     let reject: (error: unknown) => void = () => {};
     const answers = new Promise<readonly Answer[]>((res, rej) => {
@@ -38,7 +37,11 @@ export function fakeAddressee(
       fail: reject,
     });
     return {
-      answers,
+      causes: [envelope.seq],
+      start() {
+        onStart(envelope);
+        return answers;
+      },
       delivered: () => {
         delivered = true;
       },
@@ -48,7 +51,7 @@ export function fakeAddressee(
     address,
     jobs,
     accept: (envelope) => waiting.push(envelope),
-    startJobs: () => waiting.splice(0).map(start),
+    nextJobs: () => waiting.splice(0).map(jobFor),
   };
 }
 
