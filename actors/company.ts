@@ -34,6 +34,7 @@ export interface Doing {
     onStep: (step: TrainStep) => void,
     bound: Bound,
   ) => Promise<TrainingResult>;
+  readonly recording: SharedModelOptions['recording'];
   readonly onStep: SharedModelOptions['onStep'];
   readonly onProgress: (version: VersionId, share: number) => void;
 }
@@ -110,7 +111,7 @@ export function createCompany(config: Config, world: World, doing: Doing): Compa
 }
 
 function addresseesOf(bound: Bound, world: World, doing: Doing, answers: Company['answers']) {
-  const { model, load, exists, train, onStep, onProgress } = doing;
+  const { model, load, exists, train, recording, onStep, onProgress } = doing;
   const measuring = {
     get config() {
       return bound.config;
@@ -132,6 +133,7 @@ function addresseesOf(bound: Bound, world: World, doing: Doing, answers: Company
     createSharedModel({
       model,
       limits: () => bound.config.flow,
+      recording,
       load,
       train: (job, said) => train(job, said, bound),
       onStep,

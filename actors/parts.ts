@@ -2,8 +2,10 @@
  * What every run is bound of, new or gone on with: world, model on worker threads, company, and the means by which jobs are done.
  * Checked before anything is written.
  */
+import { basename } from 'node:path';
 import { Subject } from 'rxjs';
 import { type Checkpoint, readCheckpoint } from '../src/lm/checkpoint.js';
+import { readRecording } from '../src/log/recording.js';
 import {
   createLanguageModel,
   type LanguageModelOptions,
@@ -18,12 +20,12 @@ import { SoliloquyError } from '../src/protocol/errors.js';
 import type { VersionId } from '../src/protocol/ids.js';
 import type { TrainStep } from '../src/protocol/lm.js';
 import type { BodyOf } from '../src/protocol/messages.js';
-import type { Clock, World } from '../src/protocol/ports.js';
-import type { RunFolder } from '../src/store/run-folder.js';
+import type { Clock, Recording, World } from '../src/protocol/ports.js';
+import { type RunFolder, runFolder } from '../src/store/run-folder.js';
 import { type Company, createCompany } from './company.js';
 import type { Sequencer } from './sequencer.js';
 import { createVersionStore, trainAndStore, type VersionStore } from './versions.js';
-import { checkCasts, checkpointsIn, createWorld } from './worlds.js';
+import { checkCasts, checkpointsIn, createWorld, recordingsIn } from './worlds.js';
 
 /** What a run takes beside its config. */
 export interface Machinery {
@@ -45,6 +47,8 @@ export interface Parts {
   readonly model: SharedModel;
   readonly company: Company;
   readonly store: VersionStore;
+  /** Head of each log that answers, by the run's name in the cast. */
+  readonly recorded: Readonly<Record<string, string>>;
   readonly measuring$: Subject<{ readonly version: VersionId; readonly share: number }>;
   /** Who says what comes from outside, once the run is on its way. */
   speaker: Sequencer['interject'] | undefined;
@@ -61,6 +65,7 @@ export async function createParts(
   const world = createWorld(first);
   checkCasts(config, world);
   const casts = await castCheckpoints(first, config);
+  const recordings = await recordingsOf(first, config);
   const interject: Sequencer['interject'] = (...said) => parts.speaker?.(...said);
   const onWorkerCrash = ({ task, attempt, reason }: WorkerCrash) => {
     const body = { task: task ?? 'idle', attempt, reason };
@@ -75,6 +80,7 @@ export async function createParts(
     load: store.load,
     exists: model.has,
     train: (job, onStep, bound) => trainAndStore(job, onStep, bound, { model, folder, save: store.save }),
+    recording: (run) => recordingIn(recordings, run),
     onStep: (to, step, cause) =>
       interject(
         'model',
@@ -83,7 +89,8 @@ export async function createParts(
       ),
     onProgress: (version, share) => measuring$.next({ version, share }),
   });
-  const parts: Parts = { world, model, company, store, measuring$, speaker: undefined };
+  const recorded = Object.fromEntries([...recordings].map(([run, { headHash }]) => [run, headHash]));
+  const parts: Parts = { world, model, company, store, recorded, measuring$, speaker: undefined };
   return parts;
 }
 
@@ -95,6 +102,21 @@ async function castCheckpoints(first: Config, config: Config): Promise<(readonly
   const casts = await Promise.all(needed.map(read));
   const found = await Promise.allSettled(older.map(read));
   return [...casts, ...found.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))];
+}
+
+async function recordingsOf(...configs: readonly Config[]): Promise<ReadonlyMap<string, Recording>> {
+  const runs = [...new Set(configs.flatMap(recordingsIn))];
+  return new Map(
+    await Promise.all(
+      runs.map(async (run) => [run, await readRecording(runFolder(run).log, basename(run))] as const),
+    ),
+  );
+}
+
+function recordingIn(recordings: ReadonlyMap<string, Recording>, run: string): Recording {
+  const found = recordings.get(run);
+  if (found) return found;
+  throw new SoliloquyError('run.missing', `the log of ${run} is not at hand`, { run });
 }
 
 const stepped = (to: VersionId, step: TrainStep): BodyOf<'training.stepped'> => {
@@ -117,6 +139,7 @@ export const createReader = (config: Config): { readonly company: Company; reado
     load: never,
     exists: () => false,
     train: never,
+    recording: (run) => recordingIn(new Map(), run),
     onStep: () => undefined,
     onProgress: () => undefined,
   });

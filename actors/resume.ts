@@ -51,6 +51,7 @@ export async function resumeRun(options: ResumeOptions): Promise<Resumed> {
       options.backend === 'auto' && found.backend ? (found.backend as BackendChoice) : options.backend;
     const machinery: Machinery = { ...options, backend };
     parts = await createParts(machinery, folder, found.initial, found.config);
+    checkRecorded(found, parts.recorded);
     const resumed = await goOn({ parts, folder, found, manifest, machinery, lock, assets: options.assets });
     if (resumed.run === null) {
       lock.release();
@@ -62,6 +63,23 @@ export async function resumeRun(options: ResumeOptions): Promise<Resumed> {
     await parts?.model.close();
     throw error;
   }
+}
+
+/** Another log under the same name would give other answers. */
+function checkRecorded({ used }: RunConfig, recorded: Parts['recorded']): void {
+  const before = (used.recorded ?? {}) as Readonly<Record<string, string>>;
+  const changed = Object.keys(recorded).find(
+    (run) => before[run] !== undefined && before[run] !== recorded[run],
+  );
+  if (changed !== undefined)
+    throw new SoliloquyError(
+      'data.invalid',
+      `${changed} is not the run that answered before: its log has changed`,
+      {
+        run: changed,
+        fix: 'restore that run, or fork this one with another cast',
+      },
+    );
 }
 
 interface Going {

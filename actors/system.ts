@@ -84,8 +84,9 @@ export function begin(parts: Parts, configText: string, base: Checkpoint): void 
 }
 
 /** For config.json: with what a run's numbers were made. */
-export const usedBy = ({ model, company, world }: Parts, versions: Machinery['versions']) => ({
+export const usedBy = ({ model, company, world, recorded }: Parts, versions: Machinery['versions']) => ({
   backend: model.backend,
+  ...(Object.keys(recorded).length > 0 ? { recorded } : {}),
   template: company.bound.template,
   format: world.format,
   ...versions,

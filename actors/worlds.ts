@@ -2,7 +2,7 @@
  * From a config to the world, the judge template and M0 that it names.
  */
 import { join } from 'node:path';
-import { membersOf, parseCast } from '../src/protocol/cast.js';
+import { isModelCast, type ModelCast, membersOf, parseCast } from '../src/protocol/cast.js';
 import type { Config } from '../src/protocol/config.js';
 import { SoliloquyError } from '../src/protocol/errors.js';
 import type { World } from '../src/protocol/ports.js';
@@ -70,12 +70,19 @@ export function checkCasts(config: Config, world: World): void {
     );
 }
 
-/** Folders of all models that are cast beside the run's own. */
-export function checkpointsIn({ cast }: Config): string[] {
-  const members = [
+const modelCasts = ({ cast }: Config): ModelCast[] =>
+  [
     ...membersOf(parseCast('generator', cast.generator)),
     ...membersOf(parseCast('responder', cast.responder)),
     ...membersOf(parseCast('judge', cast.judge)),
-  ];
-  return [...new Set(members.flatMap((member) => (member.player === 'checkpoint' ? [member.dir] : [])))];
-}
+  ].filter(isModelCast);
+
+/** Folders of all models that are cast beside the run's own. */
+export const checkpointsIn = (config: Config): string[] => [
+  ...new Set(modelCasts(config).flatMap((one) => (one.player === 'checkpoint' ? [one.dir] : []))),
+];
+
+/** Runs whose logs answer. */
+export const recordingsIn = (config: Config): string[] => [
+  ...new Set(modelCasts(config).flatMap((one) => (one.player === 'recorded' ? [one.run] : []))),
+];

@@ -5,7 +5,7 @@
  * who sits where is src/stages/bench.ts.
  */
 import { enqueueActions, setup } from 'xstate';
-import { castText, isModelCast, type JudgeMember, versionFor } from '../src/protocol/cast.js';
+import { castText, isModelCast, type JudgeMember, recordOf, versionFor } from '../src/protocol/cast.js';
 import { type EpisodeId, judgementId } from '../src/protocol/ids.js';
 import type { Sampling } from '../src/protocol/lm.js';
 import type { BodyOf, Received } from '../src/protocol/messages.js';
@@ -75,6 +75,7 @@ function askFor(input: JudgeInput, id: string, { request, seats }: Open): Said {
     version,
     sampling: { ...input.sampling },
     stop: [...input.format.stop.judgement],
+    ...recordOf(member),
     items,
   });
 }

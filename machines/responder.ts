@@ -3,7 +3,7 @@
  * answered; a failed request is sent again up to a limit. While paused it keeps messages for later.
  */
 import { enqueueActions, setup } from 'xstate';
-import { type ModelCast, versionFor } from '../src/protocol/cast.js';
+import { type ModelCast, recordOf, versionFor } from '../src/protocol/cast.js';
 import { type EpisodeId, responseId } from '../src/protocol/ids.js';
 import type { Sampling } from '../src/protocol/lm.js';
 import type { BodyOf, Received } from '../src/protocol/messages.js';
@@ -42,6 +42,7 @@ function modelRequest(
     version: versionFor(cast, iteration),
     sampling: { ...sampling },
     stop: [...format.stop.response],
+    ...recordOf(cast),
     items: [
       {
         id: episode,

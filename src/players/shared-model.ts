@@ -9,7 +9,7 @@ import { reasonOf } from '../protocol/errors.js';
 import type { VersionId } from '../protocol/ids.js';
 import type { TrainOutcome, TrainStep } from '../protocol/lm.js';
 import type { BodyOf, Envelope, Generation } from '../protocol/messages.js';
-import type { Addressee, Answer, Job, LanguageModel } from '../protocol/ports.js';
+import type { Addressee, Answer, Job, LanguageModel, Recording } from '../protocol/ports.js';
 import { rowsOf, sampleBatch } from './sampling.js';
 
 export interface TrainingResult extends TrainOutcome {
@@ -27,6 +27,8 @@ export interface SharedModelOptions {
     /** Batches under way at once. */
     readonly window: number;
   };
+  /** The log that a request names. */
+  readonly recording: (run: string) => Recording;
   /** Brings a version's weights to the model, if they aren't there yet. */
   readonly load: (version: VersionId) => Promise<void>;
   /** Derives the data, trains, and stores the new version; the answer is given when it is on disk. */
@@ -93,14 +95,22 @@ function nextBatch(requests: readonly Request[], limit: number): Request[] {
 }
 
 async function answerBatch(
-  { load, model }: SharedModelOptions,
+  options: SharedModelOptions,
   batch: readonly Request[],
 ): Promise<readonly Answer[]> {
+  const { load, model } = options;
   const { version } = batch[0]!.body;
   try {
     await load(version);
+    const known = batch.flatMap(({ body }) => recordedIn(options, body));
     const rows = batch.flatMap(({ body }) => rowsOf(model, version, body.sampling, body.stop, body.items));
-    const outputs = await sampleBatch(model, version, rows);
+    const made = await sampleBatch(
+      model,
+      version,
+      rows.filter((_, i) => known[i] === undefined),
+    );
+    let next = 0;
+    const outputs = known.map((one) => one ?? made[next++]!);
     let at = 0;
     return batch.map((request) => {
       const own = outputs.slice(at, at + rowsIn(request));
@@ -110,6 +120,17 @@ async function answerBatch(
   } catch (error) {
     return batch.map((request) => failure(request, request.body.id, error));
   }
+}
+
+/** Answer by answer: what another run's log holds, or undefined. */
+function recordedIn(
+  { recording }: SharedModelOptions,
+  { id, sampling, recorded, items }: BodyOf<'model.request'>,
+): (Generation | undefined)[] {
+  const source = recorded === undefined ? null : recording(recorded);
+  return items.flatMap(({ prompt, keys }) =>
+    keys.map((key, place) => source?.find({ id, sampling, prompt, key, place })),
+  );
 }
 
 function resultOf({ seq, from, body }: Request, outputs: readonly Generation[]): Answer {

@@ -12,7 +12,9 @@ export type ModelCast =
   | { readonly player: 'live' }
   | { readonly player: 'frozen'; readonly version: VersionId }
   | { readonly player: 'lagged'; readonly by: number }
-  | { readonly player: 'checkpoint'; readonly dir: string };
+  | { readonly player: 'checkpoint'; readonly dir: string }
+  /** Answers from another run's log where the same was asked there, `live` where not. */
+  | { readonly player: 'recorded'; readonly run: string };
 
 /** A player that only gives scores. */
 export type ScorerCast =
@@ -25,7 +27,7 @@ export type JudgeMember = ModelCast | ScorerCast;
 export type Cast = JudgeMember | { readonly player: 'ensemble'; readonly members: readonly JudgeMember[] };
 
 const KNOWN =
-  'live · frozen:M1 · lagged:1 · checkpoint:DIR · oracle · random · constant:K · ensemble:[a,b,…] (the last four: judge only)';
+  'live · frozen:M1 · lagged:1 · checkpoint:DIR · recorded:RUN · oracle · random · constant:K · ensemble:[a,b,…] (the last four: judge only)';
 
 const refuse = (text: string, why: string): never => {
   throw new SoliloquyError('cast.invalid', `cast "${text}": ${why}`, { cast: text, fix: `one of: ${KNOWN}` });
@@ -56,8 +58,9 @@ function parseMember(text: string): JudgeMember {
       return /^\d(\.\d+)?$/.test(rest) && Number(rest) <= 5
         ? { player, score: Number(rest) }
         : refuse(text, 'needs a score from 0 to 5, e.g. constant:3');
-    case 'endpoint':
     case 'recorded':
+      return rest ? { player, run: rest } : refuse(text, 'needs a run, e.g. recorded:runs/paper-1');
+    case 'endpoint':
     case 'module':
       return refuse(text, `"${player}" players are not in this version`);
     default:
@@ -91,6 +94,7 @@ export function isModelCast(cast: Cast): cast is ModelCast {
     case 'frozen':
     case 'lagged':
     case 'checkpoint':
+    case 'recorded':
       return true;
     case 'oracle':
     case 'random':
@@ -115,6 +119,8 @@ export function castText(cast: Cast): string {
       return `lagged:${cast.by}`;
     case 'checkpoint':
       return `checkpoint:${cast.dir}`;
+    case 'recorded':
+      return `recorded:${cast.run}`;
     case 'constant':
       return `constant:${cast.score}`;
     case 'ensemble':
@@ -128,6 +134,7 @@ export function castText(cast: Cast): string {
 export function versionFor(cast: ModelCast, t: number): VersionId {
   switch (cast.player) {
     case 'live':
+    case 'recorded':
       return versionOf(t);
     case 'frozen':
       return cast.version;
@@ -139,5 +146,9 @@ export function versionFor(cast: ModelCast, t: number): VersionId {
       return cast satisfies never;
   }
 }
+
+/** Where a request's answers may be taken from. */
+export const recordOf = (cast: ModelCast): { readonly recorded?: string } =>
+  cast.player === 'recorded' ? { recorded: cast.run } : {};
 
 export const checkpointVersion = (dir: string): VersionId => versionId(`checkpoint:${dir}`);

@@ -29,6 +29,8 @@ export const generation = z.object({
   finish: z.enum(['stop', 'length', 'no-room']),
   key: rngKey,
   version,
+  /** Not made here: taken from this message of another run's log. */
+  recorded: z.object({ run: z.string(), seq: whole }).exactOptional(),
 });
 
 const sampleItem = z.object({ id: z.string(), prompt: z.string(), keys: z.array(rngKey).min(1) });
@@ -241,6 +243,8 @@ export const messageSchema = z.discriminatedUnion('type', [
       version,
       sampling,
       stop: z.array(z.string()),
+      /** A run whose log answers what was asked there too. */
+      recorded: z.string().exactOptional(),
       items: z.array(sampleItem).min(1),
     }),
   ),

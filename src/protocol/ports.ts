@@ -2,8 +2,17 @@
  * The narrow ports between thinking and doing. Production binds workers, files and worlds; tests settle by hand.
  */
 import type { VersionId } from './ids.js';
-import type { SampleOutput, SampleRow, TrainKeeping, TrainOutcome, TrainSpec, TrainStep } from './lm.js';
-import type { Address, Envelope, Outgoing, Received } from './messages.js';
+import type {
+  RngKey,
+  SampleOutput,
+  SampleRow,
+  Sampling,
+  TrainKeeping,
+  TrainOutcome,
+  TrainSpec,
+  TrainStep,
+} from './lm.js';
+import type { Address, Envelope, Generation, Outgoing, Received } from './messages.js';
 import type { JudgeTemplate, PromptFormat, SeedData, TrueScore } from './records.js';
 
 /** Time is an input. */
@@ -54,6 +63,24 @@ export interface World {
   seed(): Promise<SeedData>;
   /** The true score of an answer; undefined where the world has none, null where the prompt has no truth. */
   readonly truth?: (prompt: string, response: string) => TrueScore | null;
+}
+
+/** What another run's log answers. */
+export interface Recording {
+  /** Head of that log: the same run, the same answers. */
+  readonly headHash: string;
+  /** The answer to the same role, prompt and sampling: the one drawn with the same key, else in the same place. */
+  find(question: RecordedQuestion): Generation | undefined;
+}
+
+export interface RecordedQuestion {
+  /** Of the model request: its first part is the role's. */
+  readonly id: string;
+  readonly sampling: Sampling;
+  readonly prompt: string;
+  readonly key: RngKey;
+  /** Among the samples of the prompt. */
+  readonly place: number;
 }
 
 /** What an addressee says, and the seq of what it answers. */

@@ -152,6 +152,8 @@ export function episodes(tally: Tally): string {
   const lines = [...tally.iterations.values()].flatMap(iterationLines);
   const { eft } = tally;
   if (eft) lines.unshift(`EFT made by the SFT baseline: ${eft.kept} kept; left out: ${counts(eft.leftOut)}`);
+  for (const [role, { taken, made }] of tally.recorded)
+    lines.push(`${role}: ${taken} answers from the record, ${made} made here`);
   return `Episodes\n${lines.map((line) => ` ${line}`).join('\n')}`;
 }
 

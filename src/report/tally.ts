@@ -22,6 +22,8 @@ export interface Tally {
   readonly metrics: Map<string, Map<string, Metric>>;
   readonly iterations: Map<number, IterationTally>;
   readonly notes: string[];
+  /** Answers taken from another run's log, and made here where it had none; by role, where a role was cast so. */
+  readonly recorded: Map<string, { taken: number; made: number }>;
   eft: BodyOf<'eft.made'> | null;
   demonstrations: number;
   crashes: number;
@@ -33,6 +35,7 @@ export const emptyTally = (): Tally => ({
   metrics: new Map(),
   iterations: new Map(),
   notes: [],
+  recorded: new Map(),
   eft: null,
   demonstrations: 0,
   crashes: 0,
@@ -86,9 +89,35 @@ export function tallyMessage(tally: Tally, { type, body }: Envelope): void {
     case 'worker.crashed':
       tally.crashes++;
       return;
+    case 'model.request':
+      tallyRecorded(tally, body as BodyOf<'model.request'>);
+      return;
+    case 'model.result':
+      tallyTaken(tally, body as BodyOf<'model.result'>);
+      return;
     default:
       tallyEpisode(tally, type, body);
   }
+}
+
+const roleIn = (id: string): string => id.slice(0, id.indexOf('/'));
+
+/** Asked of a record: made here, until the answer says otherwise. */
+function tallyRecorded(tally: Tally, { id, recorded, items }: BodyOf<'model.request'>): void {
+  if (recorded === undefined) return;
+  const own = tally.recorded.get(roleIn(id)) ?? { taken: 0, made: 0 };
+  own.made += items.reduce((sum, { keys }) => sum + keys.length, 0);
+  tally.recorded.set(roleIn(id), own);
+}
+
+function tallyTaken(tally: Tally, { id, items }: BodyOf<'model.result'>): void {
+  const own = tally.recorded.get(roleIn(id));
+  if (own === undefined) return;
+  const taken = items
+    .flatMap(({ outputs }) => outputs)
+    .filter(({ recorded }) => recorded !== undefined).length;
+  own.taken += taken;
+  own.made -= taken;
 }
 
 function tallyEpisode(tally: Tally, type: Envelope['type'], body: Envelope['body']): void {

@@ -54,10 +54,16 @@ export function runFolder(path: string): RunFolder {
   };
 }
 
+/** What a run that died at once leaves is nothing: empty folders, drafts and a lock. */
+const holdsSomething = (path: string): boolean =>
+  readdirSync(path, { recursive: true, withFileTypes: true }).some(
+    (entry) => !entry.isDirectory() && !/^lock(\.|$)|\.tmp$/.test(entry.name),
+  );
+
 /** Makes the folder of a new run; one that holds anything already is refused. */
 export function createRunFolder(path: string): RunFolder {
   try {
-    if (existsSync(path) && readdirSync(path).length > 0)
+    if (existsSync(path) && holdsSomething(path))
       throw new SoliloquyError('run.exists', `${path} holds something already`, {
         path,
         fix: 'name another folder with --out, or remove this one',

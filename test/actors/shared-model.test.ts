@@ -48,6 +48,7 @@ function playerOf(change: Partial<SharedModelOptions> = {}) {
   const player = createSharedModel({
     model,
     limits: () => ({ batchRows: 4, window: 2 }),
+    recording: () => ({ headHash: '', find: () => undefined }),
     load: () => Promise.resolve(),
     train: () => Promise.reject(new Error('no memory')),
     onStep: () => {},

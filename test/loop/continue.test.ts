@@ -14,6 +14,8 @@ import { createScriptedModel, type Script } from '../../bench/scripted.js';
 import { readWholeLog } from '../../src/log/reader.js';
 import type { Config, ConfigPart } from '../../src/protocol/config.js';
 import type { BodyOf, Envelope, MessageType } from '../../src/protocol/messages.js';
+import { summary } from '../../src/report/summary.js';
+import { emptyTally, tallyMessage } from '../../src/report/tally.js';
 import { readManifest } from '../../src/store/run-folder.js';
 import { countingClock, temporaryFolder, tinyConfig, tinyRun, writeTinyModel } from '../support/tiny-run.js';
 
@@ -406,6 +408,40 @@ describe('a fork', () => {
       'M4',
     ]);
     expect(bodies(after, 'responses.made').at(-1)!.candidates).toHaveLength(5);
+  });
+});
+
+describe('a recorded player', () => {
+  it('answers from another run’s log where the same was asked there, and live where not; both are counted', async () => {
+    const parent = await record(config());
+    const cast = { judge: `recorded:${parent.path}`, responder: `recorded:${parent.path}` };
+    const same = await record(config({ cast }));
+    const [before, after] = [await envelopesOf(parent.path), await envelopesOf(same.path)];
+    const made = bodies(after, 'judgement.made');
+    expect(made.length).toBeGreaterThan(0);
+    for (const { generation } of made) {
+      const { run, seq } = generation!.recorded!;
+      expect(run).toBe(parent.path.split('/').at(-1));
+      expect(before[seq]!.type).toBe('model.result');
+    }
+    expect(made.map(({ verdict }) => verdict)).toEqual(
+      bodies(before, 'judgement.made').map(({ verdict }) => verdict),
+    );
+    expect((await verified(same.path)).problems).toEqual([]);
+    // More candidates than were recorded: the rest is made here.
+    const more = await record(config({ cast, respond: { candidates: 4 } }));
+    const tally = emptyTally();
+    for (const envelope of await envelopesOf(more.path)) tallyMessage(tally, envelope);
+    const { taken, made: own } = tally.recorded.get('respond')!;
+    expect(taken).toBeGreaterThan(0);
+    expect(own).toBeGreaterThan(0);
+    expect(summary(tally)).toContain(`respond: ${taken} answers from the record, ${own} made here`);
+  });
+
+  it('is refused where there is no such run', async () => {
+    await expect(record(config({ cast: { judge: 'recorded:/no/such/run' } }))).rejects.toMatchObject({
+      code: 'run.missing',
+    });
   });
 });
 

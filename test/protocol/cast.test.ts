@@ -59,7 +59,6 @@ describe('a cast in shorthand', () => {
     ['ensemble:[live,paul]', 'no such player'],
     ['ensemble:[live,ensemble:[live,live]]', 'no such player'],
     ['endpoint:x', 'not in this version'],
-    ['recorded:x', 'not in this version'],
     ['module:x', 'not in this version'],
   ])('%j is refused and says why', (text, why) => {
     const refusal = refusalOf('judge', text);
