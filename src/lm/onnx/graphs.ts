@@ -106,13 +106,22 @@ function madeOutputs(g: Graph, keys: readonly Value[], values: readonly Value[])
   output('values', values);
 }
 
+export interface DecodeKind {
+  /** Rows that continue one prompt read its keys and values where they stand once. */
+  readonly shared: boolean;
+  /** With its parameters; a file of more than 2 GB can't be. */
+  readonly inside: boolean;
+}
+
 /**
- * The cache comes in as K<layer> [R, KV, D, T] and V<layer> [R, KV, T, D]; new `keys`, `values` [layers·R, KV·D] go
- * out. Queries are scaled by 1/√D in passing, with a table of their own: onnxruntime has a fast path for the product of one
- * line and a matrix, but not with a factor, and a Mul it would fuse into one. `inside`: with its parameters; a file of more
- * than 2 GB can't be.
+ * The cache (kv-cache.ts) comes in: of each row's prompt as `prompt K<layer>` [R, KV, D, P] and `prompt V<layer>` [R, KV, P,
+ * D], of what it added as K<layer> [R, KV, D, T] and V<layer> [R, KV, T, D]; new `keys`, `values` [layers·R, KV·D] go out.
+ * Queries are scaled by 1/√D in passing, with a table of their own: onnxruntime has a fast path for the product of one
+ * line and a matrix, but not with a factor, and a Mul it would fuse into one.
+ * `shared`: prompts are [prompts, 1, …]. `slots` [prompts, seats] says which row sits where, `places` [R, 2] where a row sits: a
+ * prompt is read from memory once for all of its rows.
  */
-export function decodeGraph(weights: Weights, inside = true): Graph {
+export function decodeGraph(weights: Weights, { shared, inside }: DecodeKind): Graph {
   const { architecture } = weights;
   const { heads, kvHeads, headDim } = architecture;
   const group = heads / kvHeads;
@@ -120,29 +129,38 @@ export function decodeGraph(weights: Weights, inside = true): Graph {
   const ids = g.input('ids', 'int32', ['R']);
   const rotation = rotationInputs(g, 'R', architecture);
   const queryRotation = { ...rotation, ...tableInputs(g, 'query cos', 'query sin', architecture) };
-  const mask = g.input('mask', 'float32', ['R', 1, 1, 'T']);
-  const split = g.input('split', 'int64', [2]); // [1, T]
+  const mask = g.input('mask', 'float32', ['R', 1, 1, '1+P+T']);
+  const split = g.input('split', 'int64', [3]); // [1, P, T]
+  const before = shared ? ['prompts', 1] : ['R'];
+  const timesPrompt = shared ? seated(g) : (x: Value, prompt: Value): Value => matmul(g, x, prompt);
   const parameters = inside ? parameterInitializers(g, weights) : parameterInputs(g, architecture);
   const madeKeys: Value[] = [];
   const madeValues: Value[] = [];
   const attend: Attend = (layer, q, k, v) => {
+    const promptKeys = g.input(`prompt K${layer}`, 'float32', [...before, kvHeads, headDim, 'P']);
+    const promptValues = g.input(`prompt V${layer}`, 'float32', [...before, kvHeads, 'P', headDim]);
     const keys = g.input(`K${layer}`, 'float32', ['R', kvHeads, headDim, 'T']);
     const values = g.input(`V${layer}`, 'float32', ['R', kvHeads, 'T', headDim]);
     madeKeys.push(k);
     madeValues.push(v);
     const queries = reshape(g, q, ['R', kvHeads, group, headDim]);
     const own = (x: Value) => reshape(g, x, ['R', kvHeads, 1, headDim]);
-    const past = add(g, matmul(g, queries, keys), mask);
     const self = g.node('ReduceSum', [mul(g, queries, own(k)), g.int64s([3])], ['R', kvHeads, group, 1]);
-    // The line itself stands first, so that its place in the sum does not depend on the cache's width.
-    const weight = softmax(g, concat(g, [self, past], -1, ['R', kvHeads, group, 'T+1']));
-    const [first, rest] = g.nodes(
+    // The line itself stands first, so that its place in the sum does not depend on the cache's widths.
+    const scores = concat(g, [self, timesPrompt(queries, promptKeys), matmul(g, queries, keys)], -1, [
+      'R',
+      kvHeads,
+      group,
+      '1+P+T',
+    ]);
+    const [onSelf, onPrompt, onTail] = g.nodes(
       'Split',
-      [weight, split],
-      [{ shape: ['R', kvHeads, group, 1] }, { shape: ['R', kvHeads, group, 'T'] }],
+      [softmax(g, add(g, scores, mask)), split],
+      [1, 'P', 'T'].map((width) => ({ shape: ['R', kvHeads, group, width] })),
       { attributes: { axis: -1 } },
     );
-    const context = add(g, matmul(g, rest!, values), mul(g, first!, own(v))); // [R, KV, group, D]
+    const others = add(g, timesPrompt(onPrompt!, promptValues), matmul(g, onTail!, values));
+    const context = add(g, others, mul(g, onSelf!, own(v))); // [R, KV, group, D]
     return reshape(g, context, ['R', heads * headDim]);
   };
   const forward: Forward = { g, architecture, parameters, rotation, queryRotation, attend };
@@ -150,6 +168,19 @@ export function decodeGraph(weights: Weights, inside = true): Graph {
   drawOutputs(g, logitsOf(forward, hidden));
   madeOutputs(g, madeKeys, madeValues);
   return g;
+}
+
+/** x [R, …], each line times its prompt's block [prompts, 1, …]: lines go to their seats and come back. */
+function seated(g: Graph): (x: Value, prompt: Value) => Value {
+  const slots = g.input('slots', 'int64', ['prompts', 'seats']);
+  const places = g.input('places', 'int64', ['R', 2]);
+  return (x, prompt) => {
+    const seats = g.node('Gather', [x, slots], ['prompts', 'seats', ...x.shape.slice(1)], {
+      attributes: { axis: 0 },
+    });
+    const product = matmul(g, seats, prompt);
+    return g.node('GatherND', [product, places], ['R', ...product.shape.slice(2)]);
+  };
 }
 
 /** Sizes that reshapes need to be told. */
