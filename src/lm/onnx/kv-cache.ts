@@ -1,29 +1,16 @@
 /**
- * Keys and values of the rows under way, in host memory, a block of each a layer. Prompts stand once for all rows that
- * continue them: keys [prompts, KV, D, lines] (a step multiplies a row of queries with them, and onnxruntime is fast only
- * where that needs no transposing), values [prompts, KV, lines, D]; what rows added stands in tails of the same layout,
- * [rows, KV, D, tail]. The graph reads them and gives back only what is new. Places may change; rows and prompts stand
- * without gaps from 0, and a prompt leaves with its last row.
+ * Keys and values of the rows under way. Prompts stand once for all rows that continue them; what a row added stands in a
+ * tail of its own. The graph reads them and gives back only what is new. Places may change; rows and prompts stand without
+ * gaps from 0, and a prompt leaves with its last row.
  */
 import type { Architecture } from '../architecture.js';
+import { createKvBlocks, type Segment } from './kv-blocks.js';
 import { type Feeds, float32, int64 } from './session.js';
 
 /** All widths are multiples of this, the line itself counted in: softmax then adds up in one order at any width. */
 export const WIDTH_STEP = 16;
 /** exp of it is exactly 0 beside any score. */
 export const MASKED = -1e9;
-
-/** The first `used` of the `lines` lines of sequence `index` of `count`. */
-export interface Segment {
-  /** [layers·count, KV, D, lines] */
-  readonly keys: Float32Array;
-  /** [layers·count, KV, lines, D] */
-  readonly values: Float32Array;
-  readonly count: number;
-  readonly index: number;
-  readonly lines: number;
-  readonly used: number;
-}
 
 export interface CacheSizes {
   /** Rows at once, at most. */
@@ -32,6 +19,8 @@ export interface CacheSizes {
   readonly prompts: number;
   /** Lines of the longest prompt. */
   readonly lines: number;
+  /** New tokens of a row, at most. */
+  readonly fresh: number;
   /** Rows find their prompt by number; else row i continues prompt i, and what is fed says nothing of it. */
   readonly shared: boolean;
 }
@@ -62,84 +51,11 @@ export const tailWidth = (lines: number): number => promptWidth(lines + 1) - 1;
 export const lineBytes = ({ layers, kvHeads, headDim }: Architecture, lines: number): number =>
   2 * layers * kvHeads * headDim * lines * 4;
 
-/** Below this a loop is faster than a call. */
-const SHORT = 128;
-
-/** `count` stretches of `size` floats, `fromStep` and `toStep` apart. */
-export function copyStrided(
-  from: Float32Array,
-  fromAt: number,
-  fromStep: number,
-  to: Float32Array,
-  toAt: number,
-  toStep: number,
-  count: number,
-  size: number,
-): void {
-  for (let i = 0; i < count; i++) {
-    const source = fromAt + i * fromStep;
-    const target = toAt + i * toStep;
-    if (size >= SHORT) to.set(from.subarray(source, source + size), target);
-    else for (let j = 0; j < size; j++) to[target + j] = from[source + j]!;
-  }
-}
-
-interface Wider {
-  readonly width: number;
-  layer(layer: number): readonly [Float32Array, Float32Array];
-}
-
-/** Places of `width` lines each, a block a layer: where prompts stand, and where tails do. */
-function createBlocks({ layers, kvHeads, headDim }: Architecture, places: number, width: number) {
-  const line = kvHeads * headDim;
-  const blocks = () => Array.from({ length: layers }, () => new Float32Array(places * line * width));
-  const keys = blocks();
-  const values = blocks();
-  const all = [...keys, ...values];
-  return {
-    width,
-    /** `lines` of sequence `index` of `count`, each [KV, D, stride] and [KV, stride, D] a layer → `place`, from line `at`. */
-    write(place: number, at: number, { keys: k, values: v, count, index, lines, used }: Segment): void {
-      for (let layer = 0; layer < layers; layer++) {
-        const from = (layer * count + index) * line * lines;
-        const to = place * line * width;
-        const size = used * headDim;
-        copyStrided(k, from, lines, keys[layer]!, to + at, width, line, used);
-        const start = to + at * headDim;
-        copyStrided(v, from, lines * headDim, values[layer]!, start, width * headDim, kvHeads, size);
-      }
-    },
-    move(from: number, to: number): void {
-      const size = line * width;
-      for (const block of all) block.copyWithin(to * size, from * size, (from + 1) * size);
-    },
-    /** What stands here, in wider places. */
-    copyTo(wider: Wider, used: number): void {
-      for (let layer = 0; layer < layers; layer++) {
-        const [k, v] = wider.layer(layer);
-        copyStrided(keys[layer]!, 0, width, k, 0, wider.width, used * line, width);
-        const [size, room] = [width * headDim, wider.width * headDim];
-        copyStrided(values[layer]!, 0, size, v, 0, room, used * kvHeads, size);
-      }
-    },
-    layer: (layer: number): readonly [Float32Array, Float32Array] => [keys[layer]!, values[layer]!],
-    /** The first `count` places under names that begin so; `each`: sizes between places and heads. */
-    feeds(name: string, count: number, each: readonly number[]): Record<string, Feeds[string]> {
-      const part = (block: Float32Array) => block.subarray(0, count * line * width);
-      const feeds: Record<string, Feeds[string]> = {};
-      for (let layer = 0; layer < layers; layer++) {
-        feeds[`${name}K${layer}`] = float32(part(keys[layer]!), [count, ...each, kvHeads, headDim, width]);
-        feeds[`${name}V${layer}`] = float32(part(values[layer]!), [count, ...each, kvHeads, width, headDim]);
-      }
-      return feeds;
-    },
-  };
-}
-
 export function createKvCache(architecture: Architecture, sizes: CacheSizes): KvCache {
   const { shared } = sizes;
-  const prompts = createBlocks(architecture, sizes.prompts, promptWidth(sizes.lines));
-  let tails = createBlocks(architecture, sizes.rows, tailWidth(1));
+  const widest = promptWidth(sizes.lines);
+  const prompts = createKvBlocks(architecture, sizes.prompts, widest, widest);
+  const tails = createKvBlocks(architecture, sizes.rows, tailWidth(1), tailWidth(sizes.fresh));
   const lengths = new Int32Array(sizes.rows);
   const promptOf = new Int32Array(sizes.rows);
   const promptLengths = new Int32Array(sizes.prompts);
@@ -168,9 +84,7 @@ export function createKvCache(architecture: Architecture, sizes: CacheSizes): Kv
   };
   const tailOf = (row: number): number => lengths[row]! - promptLengths[promptOf[row]!]!;
   const grow = (): void => {
-    const wider = createBlocks(architecture, sizes.rows, tails.width + WIDTH_STEP);
-    tails.copyTo(wider, rows);
-    tails = wider;
+    tails.widen(tails.width + WIDTH_STEP, rows);
     newMask();
   };
   /** The prompt left with its last row; the last prompt comes to its place. */

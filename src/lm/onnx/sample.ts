@@ -90,6 +90,7 @@ async function run(model: Model, waiting: Group[]): Promise<void> {
     rows: places,
     prompts: Math.min(places, Math.max(prompts, model.leastRows)),
     lines: longestOf(waiting),
+    fresh: freshOf(waiting),
     shared,
   });
   const most = longestOf(waiting) + freshOf(waiting);

@@ -1,14 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Architecture } from '../../../src/lm/architecture.js';
+import { copyStrided, type Segment } from '../../../src/lm/onnx/kv-blocks.js';
 import {
-  copyStrided,
   createKvCache,
   type KvCache,
   lineBytes,
   MASKED,
   promptWidth,
-  type Segment,
   tailWidth,
   WIDTH_STEP,
 } from '../../../src/lm/onnx/kv-cache.js';
@@ -141,7 +140,13 @@ describe('keys and values of the rows under way', () => {
     fc.assert(
       fc.property(fc.array(actionArb, { maxLength: 25 }), fc.boolean(), (actions, shared) => {
         const capacity = 6;
-        const cache = createKvCache(SIZES, { rows: capacity, prompts: capacity, lines: 20, shared });
+        const cache = createKvCache(SIZES, {
+          rows: capacity,
+          prompts: capacity,
+          lines: 20,
+          fresh: 600,
+          shared,
+        });
         const rows: Row[] = [];
         let next = 1;
         const tokens = (count: number): Token[] => Array.from({ length: count }, () => next++);
@@ -173,7 +178,7 @@ describe('keys and values of the rows under way', () => {
   });
 
   it('grow where the longest tail is full; all keep their lines', () => {
-    const cache = createKvCache(SIZES, { rows: 3, prompts: 3, lines: 10, shared: false });
+    const cache = createKvCache(SIZES, { rows: 3, prompts: 3, lines: 10, fresh: 70, shared: false });
     const rows: Row[] = [[1, 2], [3], [4, 5, 6]].map((prompt) => ({ prompt, tail: [] }));
     for (const { prompt } of rows) {
       cache.open([segmentOf(prompt, 1, 0, 5)]);
@@ -194,7 +199,7 @@ describe('keys and values of the rows under way', () => {
   });
 
   it('a prompt that takes the place of a longer one hides what that left', () => {
-    const cache = createKvCache(SIZES, { rows: 1, prompts: 1, lines: 14, shared: true });
+    const cache = createKvCache(SIZES, { rows: 1, prompts: 1, lines: 14, fresh: 20, shared: true });
     cache.open([segmentOf([1, 2, 3, 4, 5, 6, 7, 8, 9], 1, 0, 9)]);
     cache.add();
     step(cache, [{ prompt: [], tail: [] }], [10]);
