@@ -6,7 +6,8 @@ import type { Tensor } from 'onnxruntime-node';
 import { type Architecture, parametersOf } from '../architecture.js';
 import type { Weights } from '../engine.js';
 import { type RopeTable, ropeTable } from '../rope.js';
-import { decodeGraph, prefillGraph, scoreGraph } from './graphs.js';
+import { decodeGraph } from './decode-graph.js';
+import { prefillGraph, scoreGraph } from './graphs.js';
 import { type Feeds, float32, openSession, type Runtime, type Session } from './session.js';
 import { type TrainGraphKind, trainGraph } from './train-graph.js';
 
