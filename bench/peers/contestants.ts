@@ -50,14 +50,6 @@ export interface Contestant {
 
 export const OURS = 'Soliloquy';
 
-/** Parts of nearly one size, in order. */
-export function split<T>(items: readonly T[], parts: number): readonly (readonly T[])[] {
-  const size = Math.ceil(items.length / parts);
-  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) =>
-    items.slice(i * size, (i + 1) * size),
-  );
-}
-
 const product = resolveConfig();
 const optimizerOf = (objective: Objective): OptimizerConfig => ({
   learningRate: LEARNING_RATE,
@@ -86,7 +78,7 @@ function trainData(objective: Objective, steps: number, vocabulary: number): Tra
 
 let calls = 0;
 
-/** A batch is split among the workers, so that as many rows are under way as with any peer. */
+/** A batch is one call, as the product's are: the pool splits it among the workers. */
 export function ourselves(model: SharedModel, version: VersionId, bench: BenchModel): Contestant {
   const { vocabSize } = bench.checkpoint.weights.architecture;
   return {
@@ -105,11 +97,9 @@ export function ourselves(model: SharedModel, version: VersionId, bench: BenchMo
         ),
       );
       const began = performance.now();
-      const parts = await Promise.all(
-        split(rows, model.workers).map((part) => model.sample(version, part.flat())),
-      );
+      const outputs = await model.sample(version, rows.flat());
       return {
-        rows: parts.flat().map(({ ids }) => ids),
+        rows: outputs.map(({ ids }) => ids),
         seconds: (performance.now() - began) / 1000,
       };
     },

@@ -55,8 +55,10 @@ export function adamW(
 ): void {
   const { learningRate, beta1, beta2, epsilon, weightDecay, step, gradientScale } = config;
   const keep = 1 - learningRate * weightDecay;
-  const stepSize = learningRate / (1 - beta1 ** step);
+  // Numerator and denominator times the root's correction: one division a weight.
   const rootCorrection = Math.sqrt(1 - beta2 ** step);
+  const stepSize = (learningRate / (1 - beta1 ** step)) * rootCorrection;
+  const correctedEpsilon = epsilon * rootCorrection;
   const { weights, mean, square } = from;
   const { weights: newWeights, mean: newMean, square: newSquare } = into;
   for (let i = begin; i < end; i++) {
@@ -65,6 +67,6 @@ export function adamW(
     const v = square[i]! * beta2 + g * g * (1 - beta2);
     newMean[i] = m;
     newSquare[i] = v;
-    newWeights[i] = weights[i]! * keep - (stepSize * m) / (Math.sqrt(v) / rootCorrection + epsilon);
+    newWeights[i] = weights[i]! * keep - (stepSize * m) / (Math.sqrt(v) + correctedEpsilon);
   }
 }

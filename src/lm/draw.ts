@@ -14,8 +14,8 @@ export interface Drawer {
   best(probabilities: Float32Array, at: number): number;
 }
 
-/** Eight buckets a power of two; the sign is 0 and 1.0 is the last. */
-const SHIFT = 20;
+/** 32 buckets a power of two; the sign is 0 and 1.0 is the last. */
+const SHIFT = 18;
 const BUCKETS = (0x3f800000 >>> SHIFT) + 1;
 
 /** The lightest token that is kept, of equals the one with the highest id, and the mass of all that are. */
@@ -25,35 +25,55 @@ interface Edge {
   readonly mass: number;
 }
 
+/** How many tokens were collected, from which bucket on, and what they weigh together. */
+interface Collected {
+  readonly count: number;
+  readonly lowest: number;
+  readonly mass: number;
+}
+
 export function createDrawer(size: number): Drawer {
   const masses = new Float64Array(BUCKETS);
-  const ids = new Int32Array(size); // tokens that may be in the nucleus
+  const ids = new Int32Array(size + 1); // tokens that may be in the nucleus
   const buckets = new Uint16Array(size);
-  const bitsOf = createBits();
-  const least = new Float32Array(1);
-  const leastBits = new Uint32Array(least.buffer);
+  const wordsOf = createWords();
+  /** The mean's bucket: most of the mass of a trained model stands above it, on a few tokens. */
+  const fewBucket = bucketOf(1 / size);
 
-  /** Fills `ids`, `buckets`, `masses`; all that it leaves out weigh less than 1 − topP together. */
-  const collect = (p: Float32Array, at: number, topP: number): number => {
-    const words = bitsOf(p);
-    least[0] = (1 - topP) / size;
-    const lightest = leastBits[0]!; // positive floats are ordered as their bits are
+  /**
+   * Fills `ids`, `buckets`, `masses` with all that weigh as much as this bucket's lightest, in the order of their ids. No
+   * branch but the loop's: who is in is as good as random.
+   */
+  const collect = (p: Float32Array, at: number, lowest: number): Collected => {
+    const words = wordsOf(p);
+    const below = (lowest << SHIFT) - 1; // positive floats are ordered as their bits are
     let count = 0;
-    masses.fill(0);
     for (let i = 0; i < size; i++) {
-      const word = words[at + i]!;
-      if (word < lightest) continue;
-      const bucket = Math.min(word >>> SHIFT, BUCKETS - 1);
       ids[count] = i;
-      buckets[count++] = bucket;
-      masses[bucket]! += p[at + i]!;
+      count += (below - words[at + i]!) >>> 31;
     }
-    return count;
+    masses.fill(0, lowest);
+    let mass = 0;
+    for (let k = 0; k < count; k++) {
+      const place = at + ids[k]!;
+      const bucket = Math.min(words[place]! >>> SHIFT, BUCKETS - 1);
+      const weight = p[place]!;
+      buckets[k] = bucket;
+      masses[bucket]! += weight;
+      mass += weight;
+    }
+    return { count, lowest, mass };
   };
-  const edgeOf = (p: Float32Array, at: number, topP: number, count: number): Edge => {
+  /** What is collected holds `topP`, and where it is surely too little, everything that could count is. */
+  const collectEnough = (p: Float32Array, at: number, topP: number): Collected => {
+    const few = collect(p, at, fewBucket);
+    // What is left out then weighs less than 1 − topP together.
+    return few.mass >= topP ? few : collect(p, at, Math.min(fewBucket, bucketOf((1 - topP) / size)));
+  };
+  const edgeOf = (p: Float32Array, at: number, topP: number, { count, lowest }: Collected): Edge => {
     let bucket = BUCKETS - 1;
     let mass = 0;
-    while (bucket > 0 && mass + masses[bucket]! < topP) mass += masses[bucket--]!;
+    while (bucket > lowest && mass + masses[bucket]! < topP) mass += masses[bucket--]!;
     const onEdge: number[] = [];
     for (let k = 0; k < count; k++) if (buckets[k] === bucket) onEdge.push(ids[k]!);
     onEdge.sort((a, b) => p[at + b]! - p[at + a]! || a - b);
@@ -72,11 +92,11 @@ export function createDrawer(size: number): Drawer {
     best,
     draw(p, at, topP, uniform) {
       if (topP >= 1) return firstAbove(p, at, size, uniform) ?? best(p, at);
-      const count = collect(p, at, topP);
-      const edge = edgeOf(p, at, topP, count);
+      const collected = collectEnough(p, at, topP);
+      const edge = edgeOf(p, at, topP, collected);
       const target = uniform * edge.mass;
       let sum = 0;
-      for (let k = 0; k < count; k++) {
+      for (let k = 0; k < collected.count; k++) {
         const id = ids[k]!;
         const weight = p[at + id]!;
         if (weight < edge.weight || (weight === edge.weight && id > edge.id)) continue;
@@ -88,12 +108,18 @@ export function createDrawer(size: number): Drawer {
   };
 }
 
+/** Of a positive float of at most 1. */
+function bucketOf(x: number): number {
+  const [word] = new Int32Array(Float32Array.of(x).buffer);
+  return Math.min(word! >>> SHIFT, BUCKETS - 1);
+}
+
 /** The words behind floats, without a new view for every row of a block. */
-function createBits(): (p: Float32Array) => Uint32Array {
+function createWords(): (p: Float32Array) => Int32Array {
   let seen: Float32Array | undefined;
-  let words: Uint32Array = new Uint32Array(0);
+  let words: Int32Array = new Int32Array(0);
   return (p) => {
-    if (p !== seen) words = new Uint32Array(p.buffer, p.byteOffset, p.length);
+    if (p !== seen) words = new Int32Array(p.buffer, p.byteOffset, p.length);
     seen = p;
     return words;
   };

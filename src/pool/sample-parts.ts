@@ -8,11 +8,13 @@ import type { SampleRow } from '../protocol/lm.js';
 const LEAST_ROWS = 4;
 /** More rows in one pass gain little, and leave other workers idle. */
 const MOST_ROWS = 64;
-/** So that a call of any size keeps two workers busy. */
-const LEAST_PARTS = 2;
+/** Parts come in twos, so that a call of any size keeps two workers busy to its end. */
+const TOGETHER = 2;
 
-const partsFor = (rows: number): number =>
-  Math.max(1, Math.min(LEAST_PARTS, Math.floor(rows / LEAST_ROWS)), Math.ceil(rows / MOST_ROWS));
+const partsFor = (rows: number): number => {
+  const few = Math.floor(rows / LEAST_ROWS);
+  return few < TOGETHER ? 1 : TOGETHER * Math.ceil(rows / (MOST_ROWS * TOGETHER));
+};
 
 /** Places in `rows`, in parts of like size; rows with the same prompt stay together, the longest are dealt first. */
 export function samplePartsOf(rows: readonly SampleRow[]): readonly (readonly number[])[] {

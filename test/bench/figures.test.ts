@@ -2,7 +2,6 @@
 import { describe, expect, it } from 'vitest';
 import { forwardFlops, samplingFlops, trainingFlops } from '../../bench/flops.js';
 import { loopFlops } from '../../bench/peers/cases.js';
-import { split } from '../../bench/peers/contestants.js';
 import { largestDifference } from '../../bench/peers/parity.js';
 import { quietLine, shareOfOthers } from '../../bench/peers/quiet.js';
 import { measureCase, tableOfCases } from '../../bench/peers/rounds.js';
@@ -114,14 +113,6 @@ describe('figures', () => {
 });
 
 describe('what contestants are given', () => {
-  it('a batch is split into parts of nearly one size, in order', () => {
-    expect(split([1, 2, 3, 4, 5], 2)).toEqual([
-      [1, 2, 3],
-      [4, 5],
-    ]);
-    expect(split([1], 4)).toEqual([[1]]);
-  });
-
   it('chosen and rejected share a prompt and nothing else', () => {
     const [[chosen, rejected]] = trainingBatches('dpo', 1, 2048) as [[number[][], number[][]]];
     expect(chosen[3]!.slice(0, 64)).toEqual(rejected[3]!.slice(0, 64));

@@ -56,12 +56,13 @@ describe('parts of a sample call', () => {
     );
   });
 
-  it('are two where there are rows and prompts enough, more where a part would hold more than 64, one where there are few', () => {
+  it('are two where there are rows and prompts enough, four, six … where a part would hold more than 64, one where there are few', () => {
     const different = Array.from({ length: 200 }, (_, i) => rowOf([i]));
     const sizes = (rows: readonly SampleRow[]) => samplePartsOf(rows).map((part) => part.length);
     expect(sizes(different.slice(0, 7))).toEqual([7]);
     expect(sizes(different.slice(0, 8))).toEqual([4, 4]);
     expect(sizes(different.slice(0, 128))).toEqual([64, 64]);
+    expect(sizes(different.slice(0, 180))).toEqual([45, 45, 45, 45]);
     expect(sizes(different)).toEqual([50, 50, 50, 50]);
     expect(sizes(different.map(() => rowOf([5])))).toEqual([200]);
   });

@@ -1,12 +1,13 @@
 /**
  * What of an architecture is compiled: sessions that serve all its versions (prefill, score, train: parameters go in), and
- * the one that belongs to a version (decode: parameters inside, packed). Opened when first wanted.
+ * those that belong to a version (decode: parameters inside, packed). Opened when first wanted.
  */
 import type { Tensor } from 'onnxruntime-node';
 import { type Architecture, parametersOf } from '../architecture.js';
 import type { Weights } from '../engine.js';
 import { type RopeTable, ropeTable } from '../rope.js';
-import { decodeGraph, prefillGraph, scoreGraph } from './graphs.js';
+import { decodeGraph } from './decode-graph.js';
+import { prefillGraph, scoreGraph } from './graphs.js';
 import { type Feeds, float32, openSession, type Runtime, type Session } from './session.js';
 import { type TrainGraphKind, trainGraph } from './train-graph.js';
 
@@ -80,7 +81,8 @@ function parameterFeeds(architecture: Architecture, block: Float32Array): Feeds 
 export interface Model {
   readonly compiled: Compiled;
   parameters(): Feeds;
-  decode(): Promise<Session>;
+  /** `shared`: for rows of which some continue the same prompt. */
+  decode(shared: boolean): Promise<Session>;
   /** What the decode session must be fed of the weights; nothing where they are inside. */
   decodeParameters(): Feeds;
   /** Rows of a step at least: weights that are fed are multiplied in another order with a single row. */
@@ -101,7 +103,7 @@ export function modelOf(
   mostInside: number = MOST_INSIDE,
 ) {
   const { architecture, data } = weights;
-  let decode: Promise<Session> | undefined;
+  const decode = new Map<boolean, Promise<Session>>();
   let copy: { readonly block: Float32Array; readonly feeds: Feeds } | undefined;
   const copied = () => {
     const block = compiled.borrow(data.length);
@@ -116,9 +118,10 @@ export function modelOf(
   const model: Model = {
     compiled,
     parameters,
-    decode: () => {
-      decode ??= openSession(decodeGraph(weights, inside), runtime);
-      return decode;
+    decode: (shared) => {
+      const session = decode.get(shared) ?? openSession(decodeGraph(weights, { shared, inside }), runtime);
+      decode.set(shared, session);
+      return session;
     },
     decodeParameters: () => (inside ? {} : parameters()),
     leastRows: inside ? 1 : 2,
@@ -126,8 +129,9 @@ export function modelOf(
   const dispose = async (): Promise<void> => {
     if (copy !== undefined) compiled.giveBack(copy.block);
     copy = undefined;
-    await (await decode)?.dispose();
-    decode = undefined;
+    const open = await Promise.all(decode.values());
+    decode.clear();
+    await Promise.all(open.map((session) => session.dispose()));
   };
   return { model, dispose };
 }

@@ -48,7 +48,24 @@ export interface Dialect {
   readonly lowerings: ReadonlyMap<string, Lowering>;
 }
 
-const ONNXRUNTIME: Dialect = { opsets: { '': 17, [CONTRIB]: 1 }, lowerings: new Map() };
+/**
+ * onnxruntime's exp makes a denormal of all that is far below the top, and the processor takes four times as long for those.
+ * What is raised to e⁻⁵⁰ of the top adds nothing to a sum of float32 either, and is large enough that its products with
+ * gradients are no denormals.
+ */
+const maskedSoftmax: Lowering = (g, [x]) => {
+  const { shape } = x!;
+  const one = [...shape.slice(0, -1), 1];
+  const top = g.node('ReduceMax', [x!], one, { attributes: { axes: [-1], keepdims: 1 } });
+  const floor = g.node('Sub', [top, g.scalar(50)], one);
+  const raised = g.node('Max', [x!, floor], shape);
+  return [g.node('Softmax', [raised], shape, { attributes: { axis: -1 } })];
+};
+
+const ONNXRUNTIME: Dialect = {
+  opsets: { '': 17, [CONTRIB]: 1 },
+  lowerings: new Map([['MaskedSoftmax', maskedSoftmax]]),
+};
 
 type OutputShape = { readonly type?: ElementType; readonly shape: readonly Dim[] };
 type Numbers = Float32Array | Int32Array | BigInt64Array;

@@ -1,22 +1,12 @@
 /**
- * The graphs of one architecture. *decode*: one token a row against a KV cache that goes in but not out; *prefill*: whole
- * prompts, perhaps after a head that all of them share; *score*: log-probs of given tokens; *train* (train-graph.ts).
+ * The graphs of one architecture. *decode* (decode-graph.ts): one token a row against a KV cache; *prefill*: whole prompts,
+ * perhaps after a head that all of them share; *score*: log-probs of given tokens; *train* (train-graph.ts).
  * Sizes by name: R rows, B sequences of S lines (N = B·S), T keys, M lines asked for, P positions, V vocabulary.
  */
 import { type Architecture, parametersOf } from '../architecture.js';
 import type { Weights } from '../engine.js';
 import { Graph, type Value } from './graph.js';
-import {
-  add,
-  chosenOf,
-  matmul,
-  mul,
-  type Rotation,
-  reshape,
-  sizeInput,
-  softmax,
-  topAndShare,
-} from './ops.js';
+import { chosenOf, type Rotation, sizeInput, topAndShare } from './ops.js';
 import type { Dim } from './proto.js';
 import {
   type Attend,
@@ -55,7 +45,7 @@ export function rotationInputs(g: Graph, lines: Dim, architecture: Architecture)
   };
 }
 
-const tableInputs = (g: Graph, cos: string, sin: string, { headDim }: Architecture) => ({
+export const tableInputs = (g: Graph, cos: string, sin: string, { headDim }: Architecture) => ({
   cos: g.input(cos, 'float32', ['P', headDim / 2]),
   sin: g.input(sin, 'float32', ['P', headDim / 2]),
 });
@@ -70,7 +60,7 @@ export const embed = (
   return g.node('Gather', [table, ids], [ids.shape[0]!, hiddenSize], { attributes: { axis: 0 } });
 };
 
-const concat = (g: Graph, values: readonly Value[], axis: number, shape: readonly Dim[]): Value =>
+export const concat = (g: Graph, values: readonly Value[], axis: number, shape: readonly Dim[]): Value =>
   g.node('Concat', values, shape, { attributes: { axis } });
 
 /** Softmax over the last axis, for the host alone. */
@@ -85,7 +75,7 @@ const topsOutput = (g: Graph, tops: readonly Value[]): void =>
  * What a draw needs of logits [M, V]: `probabilities` at each line's temperature, and `tops` [M, 4]: the top of the scaled
  * logits and its probability, the top of the logits and its probability.
  */
-function drawOutputs(g: Graph, logits: Value): void {
+export function drawOutputs(g: Graph, logits: Value): void {
   const temperature = g.input('temperature', 'float32', [logits.shape[0]!, 1]);
   const scaled = g.node('Div', [logits, temperature], logits.shape);
   const probabilities = probabilitiesOf(g, scaled);
@@ -97,59 +87,13 @@ function drawOutputs(g: Graph, logits: Value): void {
 }
 
 /** What each layer made, for the cache: `keys` and `values`, layer after layer along the first axis. */
-function madeOutputs(g: Graph, keys: readonly Value[], values: readonly Value[]): void {
+export function madeOutputs(g: Graph, keys: readonly Value[], values: readonly Value[]): void {
   const output = (name: string, made: readonly Value[]): void => {
     const [first, ...rest] = made[0]!.shape;
     g.output(name, concat(g, made, 0, [`layers·${first}`, ...rest]));
   };
   output('keys', keys);
   output('values', values);
-}
-
-/**
- * The cache comes in as K<layer> [R, KV, D, T] and V<layer> [R, KV, T, D]; new `keys`, `values` [layers·R, KV·D] go
- * out. Queries are scaled by 1/√D in passing, with a table of their own: onnxruntime has a fast path for the product of one
- * line and a matrix, but not with a factor, and a Mul it would fuse into one. `inside`: with its parameters; a file of more
- * than 2 GB can't be.
- */
-export function decodeGraph(weights: Weights, inside = true): Graph {
-  const { architecture } = weights;
-  const { heads, kvHeads, headDim } = architecture;
-  const group = heads / kvHeads;
-  const g = new Graph('decode');
-  const ids = g.input('ids', 'int32', ['R']);
-  const rotation = rotationInputs(g, 'R', architecture);
-  const queryRotation = { ...rotation, ...tableInputs(g, 'query cos', 'query sin', architecture) };
-  const mask = g.input('mask', 'float32', ['R', 1, 1, 'T']);
-  const split = g.input('split', 'int64', [2]); // [1, T]
-  const parameters = inside ? parameterInitializers(g, weights) : parameterInputs(g, architecture);
-  const madeKeys: Value[] = [];
-  const madeValues: Value[] = [];
-  const attend: Attend = (layer, q, k, v) => {
-    const keys = g.input(`K${layer}`, 'float32', ['R', kvHeads, headDim, 'T']);
-    const values = g.input(`V${layer}`, 'float32', ['R', kvHeads, 'T', headDim]);
-    madeKeys.push(k);
-    madeValues.push(v);
-    const queries = reshape(g, q, ['R', kvHeads, group, headDim]);
-    const own = (x: Value) => reshape(g, x, ['R', kvHeads, 1, headDim]);
-    const past = add(g, matmul(g, queries, keys), mask);
-    const self = g.node('ReduceSum', [mul(g, queries, own(k)), g.int64s([3])], ['R', kvHeads, group, 1]);
-    // The line itself stands first, so that its place in the sum does not depend on the cache's width.
-    const weight = softmax(g, concat(g, [self, past], -1, ['R', kvHeads, group, 'T+1']));
-    const [first, rest] = g.nodes(
-      'Split',
-      [weight, split],
-      [{ shape: ['R', kvHeads, group, 1] }, { shape: ['R', kvHeads, group, 'T'] }],
-      { attributes: { axis: -1 } },
-    );
-    const context = add(g, matmul(g, rest!, values), mul(g, first!, own(v))); // [R, KV, group, D]
-    return reshape(g, context, ['R', heads * headDim]);
-  };
-  const forward: Forward = { g, architecture, parameters, rotation, queryRotation, attend };
-  const hidden = hiddenStates(forward, embed(g, architecture, parameters, ids));
-  drawOutputs(g, logitsOf(forward, hidden));
-  madeOutputs(g, madeKeys, madeValues);
-  return g;
 }
 
 /** Sizes that reshapes need to be told. */

@@ -1,168 +1,176 @@
 /**
- * Keys and values of the rows under way, in host memory, a block of each a layer: keys [rows, KV, D, width] (a step
- * multiplies a row of queries with them, and onnxruntime is fast only where that needs no transposing), values [rows, KV,
- * width, D]. The graph reads them and gives back only what is new. A row's place may change; rows stand without gaps
- * from 0.
+ * Keys and values of the rows under way. Prompts stand once for all rows that continue them; what a row added stands in a
+ * tail of its own. The graph reads them and gives back only what is new. Places may change; rows and prompts stand without
+ * gaps from 0, and a prompt leaves with its last row.
  */
 import type { Architecture } from '../architecture.js';
-import { type Feeds, float32 } from './session.js';
+import { createKvBlocks, type Segment } from './kv-blocks.js';
+import { type Feeds, float32, int64 } from './session.js';
 
-/** Widths are one less than a multiple of this: with the line itself, softmax then adds up in one order at any width. */
+/** All widths are multiples of this, the line itself counted in: softmax then adds up in one order at any width. */
 export const WIDTH_STEP = 16;
-const GROWTH = 2 * WIDTH_STEP;
 /** exp of it is exactly 0 beside any score. */
 export const MASKED = -1e9;
 
-/** The first `used` of the `lines` lines of sequence `index` of `count`. */
-export interface Segment {
-  /** [layers·count, KV, D, lines] */
-  readonly keys: Float32Array;
-  /** [layers·count, KV, lines, D] */
-  readonly values: Float32Array;
-  readonly count: number;
-  readonly index: number;
+export interface CacheSizes {
+  /** Rows at once, at most. */
+  readonly rows: number;
+  /** Prompts at once, at most. */
+  readonly prompts: number;
+  /** Lines of the longest prompt. */
   readonly lines: number;
-  readonly used: number;
+  /** New tokens of a row, at most. */
+  readonly fresh: number;
+  /** Rows find their prompt by number; else row i continues prompt i, and what is fed says nothing of it. */
+  readonly shared: boolean;
 }
 
 export interface KvCache {
-  readonly width: number;
-  /** Lines of each row. */
+  /** Lines that a row is fed: of its prompt, and of its tail. */
+  readonly widths: { readonly prompt: number; readonly tail: number };
+  /** Lines of each row, its prompt's counted in. */
   readonly lengths: Int32Array;
-  /** The row holds these lines and no others. */
-  write(row: number, segments: readonly Segment[]): void;
-  /** Each row gets one line more: `keys` and `values` [layers·count, KV·D], of which the first `rows` count. */
-  append(keys: Float32Array, values: Float32Array, rows: number, count: number): void;
-  move(from: number, to: number): void;
-  /** The first `rows` rows as the decode graph wants them: K, V and mask. */
-  feeds(rows: number): Feeds;
+  /** A prompt that the next rows continue. */
+  open(segments: readonly Segment[]): void;
+  /** One row more, after the prompt opened last. */
+  add(): void;
+  /** Each row gets one line more: `keys` and `values` [layers·count, KV·D], of which the first rows count. */
+  append(keys: Float32Array, values: Float32Array, count: number): void;
+  /** A row leaves; the last comes to its place. */
+  remove(row: number): void;
+  /** What the decode graph wants for `count` rows, the first of them ours. */
+  feeds(count: number): Feeds;
 }
 
-export const widthFor = (lines: number): number => Math.ceil((lines + 1) / WIDTH_STEP) * WIDTH_STEP - 1;
+/** Of a prompt. */
+export const promptWidth = (lines: number): number => Math.ceil(lines / WIDTH_STEP) * WIDTH_STEP;
+/** Of a tail, beside which the line itself stands. */
+export const tailWidth = (lines: number): number => promptWidth(lines + 1) - 1;
 
-/** Bytes of one row, `width` lines wide. */
-export const rowBytes = ({ layers, kvHeads, headDim }: Architecture, width: number): number =>
-  2 * layers * kvHeads * headDim * width * 4;
+/** Bytes of so many lines. */
+export const lineBytes = ({ layers, kvHeads, headDim }: Architecture, lines: number): number =>
+  2 * layers * kvHeads * headDim * lines * 4;
 
-/** Below this a loop is faster than a call. */
-const SHORT = 128;
+export function createKvCache(architecture: Architecture, sizes: CacheSizes): KvCache {
+  const { shared } = sizes;
+  const widest = promptWidth(sizes.lines);
+  const prompts = createKvBlocks(architecture, sizes.prompts, widest, widest);
+  const tails = createKvBlocks(architecture, sizes.rows, tailWidth(1), tailWidth(sizes.fresh));
+  const lengths = new Int32Array(sizes.rows);
+  const promptOf = new Int32Array(sizes.rows);
+  const promptLengths = new Int32Array(sizes.prompts);
+  /** Rows of each prompt. */
+  const users = new Int32Array(sizes.prompts);
+  let rows = 0;
+  let opened = 0;
+  let mask = new Float32Array(0);
+  let made: { readonly count: number; readonly feeds: Feeds } | undefined;
 
-/** `count` stretches of `size` floats, `fromStep` and `toStep` apart. */
-export function copyStrided(
-  from: Float32Array,
-  fromAt: number,
-  fromStep: number,
-  to: Float32Array,
-  toAt: number,
-  toStep: number,
-  count: number,
-  size: number,
-): void {
-  for (let i = 0; i < count; i++) {
-    const source = fromAt + i * fromStep;
-    const target = toAt + i * toStep;
-    if (size >= SHORT) to.set(from.subarray(source, source + size), target);
-    else for (let j = 0; j < size; j++) to[target + j] = from[source + j]!;
-  }
-}
-
-/** Room for `capacity` rows of `lines` lines at first; rows may grow to `most`. */
-export function createKvCache(
-  architecture: Architecture,
-  capacity: number,
-  lines: number,
-  most: number,
-): KvCache {
-  const { layers, kvHeads, headDim } = architecture;
-  const line = kvHeads * headDim;
-  const lengths = new Int32Array(capacity);
-  let width = widthFor(lines);
-  const blocks = () => Array.from({ length: layers }, () => new Float32Array(capacity * line * width));
-  let keys = blocks();
-  let values = blocks();
-  let mask = new Float32Array(capacity * width).fill(MASKED);
-  let made: { readonly rows: number; readonly feeds: Feeds } | undefined;
-
-  const grow = (): void => {
-    const before = { width, keys, values };
-    width = Math.max(width + WIDTH_STEP, Math.min(width + GROWTH, widthFor(most)));
-    keys = blocks();
-    values = blocks();
-    before.keys.forEach((from, layer) => {
-      copyStrided(from, 0, before.width, keys[layer]!, 0, width, capacity * line, before.width);
-    });
-    before.values.forEach((from, layer) => {
-      const size = before.width * headDim;
-      copyStrided(from, 0, size, values[layer]!, 0, width * headDim, capacity * kvHeads, size);
-    });
-    mask = new Float32Array(capacity * width);
-    lengths.forEach((length, row) => {
-      mask.fill(MASKED, row * width + length, (row + 1) * width);
-    });
+  const maskWidth = (): number => 1 + prompts.width + tails.width;
+  /** The line itself, its prompt, its tail. */
+  const writeMask = (row: number): void => {
+    const start = row * maskWidth();
+    const length = promptLengths[promptOf[row]!]!;
+    const tail = start + 1 + prompts.width;
+    mask.fill(0, start, start + 1 + length);
+    mask.fill(MASKED, start + 1 + length, tail);
+    mask.fill(0, tail, tail + lengths[row]! - length);
+    mask.fill(MASKED, tail + lengths[row]! - length, start + maskWidth());
+  };
+  const newMask = (): void => {
+    mask = new Float32Array(sizes.rows * maskWidth());
+    for (let row = 0; row < rows; row++) writeMask(row);
     made = undefined;
   };
+  const tailOf = (row: number): number => lengths[row]! - promptLengths[promptOf[row]!]!;
+  const grow = (): void => {
+    tails.widen(tails.width + WIDTH_STEP, rows);
+    newMask();
+  };
+  /** The prompt left with its last row; the last prompt comes to its place. */
+  const close = (prompt: number): void => {
+    opened -= 1;
+    if (prompt === opened) return;
+    prompts.move(opened, prompt);
+    promptLengths[prompt] = promptLengths[opened]!;
+    users[prompt] = users[opened]!;
+    for (let row = 0; row < rows; row++) if (promptOf[row] === opened) promptOf[row] = prompt;
+  };
+  /** For each place beside a prompt the row that stands there (0 where none does), and where each row stands. */
+  const seats = (count: number): Feeds => {
+    const most = Math.max(
+      1,
+      users.subarray(0, opened).reduce((a, b) => Math.max(a, b), 0),
+    );
+    const slots = new BigInt64Array(opened * most);
+    const places = new BigInt64Array(2 * count);
+    const taken = new Int32Array(opened);
+    for (let row = 0; row < rows; row++) {
+      const prompt = promptOf[row]!;
+      const seat = taken[prompt]!++;
+      slots[prompt * most + seat] = BigInt(row);
+      places[2 * row] = BigInt(prompt);
+      places[2 * row + 1] = BigInt(seat);
+    }
+    return { slots: int64(slots, [opened, most]), places: int64(places, [count, 2]) };
+  };
+  newMask();
 
   return {
-    get width() {
-      return width;
+    get widths() {
+      return { prompt: prompts.width, tail: tails.width };
     },
     lengths,
-    write(row, segments) {
+    open(segments) {
       let at = 0;
-      for (const { keys: newKeys, values: newValues, count, index, lines: length, used } of segments) {
-        const size = used * headDim;
-        for (let layer = 0; layer < layers; layer++) {
-          const from = (layer * count + index) * line * length;
-          const to = row * line * width;
-          copyStrided(newKeys, from, length, keys[layer]!, to + at, width, line, used);
-          copyStrided(
-            newValues,
-            from,
-            length * headDim,
-            values[layer]!,
-            to + at * headDim,
-            width * headDim,
-            kvHeads,
-            size,
-          );
-        }
-        at += used;
+      for (const segment of segments) {
+        prompts.write(opened, at, segment);
+        at += segment.used;
       }
-      mask.fill(0, row * width, row * width + at);
-      mask.fill(MASKED, row * width + at, (row + 1) * width);
-      lengths[row] = at;
+      promptLengths[opened] = at;
+      users[opened] = 0;
+      opened += 1;
+      made = undefined;
     },
-    append(newKeys, newValues, rows, count) {
-      for (let row = 0; row < rows; row++) if (lengths[row] === width) grow();
-      for (let layer = 0; layer < layers; layer++) {
-        for (let row = 0; row < rows; row++) {
-          const from = (layer * count + row) * line;
-          const to = row * line * width;
-          const at = lengths[row]!;
-          copyStrided(newKeys, from, 1, keys[layer]!, to + at, width, line, 1);
-          const end = to + at * headDim;
-          copyStrided(newValues, from, headDim, values[layer]!, end, width * headDim, kvHeads, headDim);
-        }
+    add() {
+      const prompt = opened - 1;
+      users[prompt]! += 1;
+      promptOf[rows] = prompt;
+      lengths[rows] = promptLengths[prompt]!;
+      writeMask(rows++);
+      made = undefined;
+    },
+    append(keys, values, count) {
+      for (let row = 0; row < rows; row++) if (tailOf(row) === tails.width) grow();
+      for (let row = 0; row < rows; row++) {
+        const at = tailOf(row);
+        tails.write(row, at, { keys, values, count, index: row, lines: 1, used: 1 });
+        mask[row * maskWidth() + 1 + prompts.width + at] = 0;
+        lengths[row]! += 1;
       }
-      for (let row = 0; row < rows; row++) mask[row * width + lengths[row]!++] = 0;
     },
-    move(from, to) {
-      const size = line * width;
-      for (const block of [...keys, ...values]) block.copyWithin(to * size, from * size, (from + 1) * size);
-      mask.copyWithin(to * width, from * width, (from + 1) * width);
-      lengths[to] = lengths[from]!;
+    remove(row) {
+      const prompt = promptOf[row]!;
+      rows -= 1;
+      if (row !== rows) {
+        tails.move(rows, row);
+        mask.copyWithin(row * maskWidth(), rows * maskWidth(), (rows + 1) * maskWidth());
+        lengths[row] = lengths[rows]!;
+        promptOf[row] = promptOf[rows]!;
+      }
+      users[prompt]! -= 1;
+      if (users[prompt] === 0) close(prompt);
+      made = undefined;
     },
-    feeds(rows) {
-      if (made?.rows !== rows) {
-        const part = (block: Float32Array) => block.subarray(0, rows * line * width);
-        const feeds: Record<string, Feeds[string]> = {
-          mask: float32(mask.subarray(0, rows * width), [rows, 1, 1, width]),
+    feeds(count) {
+      if (made?.count !== count) {
+        const feeds = {
+          ...prompts.feeds('prompt ', shared ? opened : count, shared ? [1] : []),
+          ...tails.feeds('', count, []),
+          mask: float32(mask.subarray(0, count * maskWidth()), [count, 1, 1, maskWidth()]),
+          ...(shared ? seats(count) : {}),
         };
-        for (let layer = 0; layer < layers; layer++) {
-          feeds[`K${layer}`] = float32(part(keys[layer]!), [rows, kvHeads, headDim, width]);
-          feeds[`V${layer}`] = float32(part(values[layer]!), [rows, kvHeads, width, headDim]);
-        }
-        made = { rows, feeds };
+        made = { count, feeds };
       }
       return made.feeds;
     },

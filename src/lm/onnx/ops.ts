@@ -98,6 +98,10 @@ export function transpose(g: Graph, x: Value, perm: readonly number[]): Value {
 export const softmax = (g: Graph, x: Value): Value =>
   onTape(g, 'softmax', [x], g.node('Softmax', [x], x.shape, { attributes: { axis: -1 } }));
 
+/** The same where much of a row is masked, in an operator that each dialect says in its own words. */
+export const maskedSoftmax = (g: Graph, x: Value): Value =>
+  onTape(g, 'softmax', [x], g.node('MaskedSoftmax', [x], x.shape));
+
 /** x / √(mean x² + ε) · weight over the last axis (Zhang & Sennrich 2019). */
 export function rmsNorm(g: Graph, x: Value, weight: Value, epsilon: number): Value {
   const inverse = [...x.shape.slice(0, -1), 1];

@@ -1,6 +1,7 @@
 /** Prompts through the prefill graph: keys and values of each, and what draws the token after it. */
 import type { Model } from './compiled.js';
-import { copyStrided, MASKED, type Segment } from './kv-cache.js';
+import { copyStrided, type Segment } from './kv-blocks.js';
+import { MASKED } from './kv-cache.js';
 import { type PrefillBatch, padded, planPrefill } from './prefill-plan.js';
 import { type Feeds, type Fetched, float32, floatsOf, int32, int64, size } from './session.js';
 

@@ -7,15 +7,13 @@ import type { SampleOutput, SampleRow } from '../../protocol/lm.js';
 import { uniformAt } from '../../rng.js';
 import { createDrawer, type Drawer } from '../draw.js';
 import type { Model } from './compiled.js';
-import { createKvCache, type KvCache, rowBytes, widthFor } from './kv-cache.js';
+import { createKvCache, type KvCache, lineBytes, promptWidth, tailWidth } from './kv-cache.js';
 import { prefill } from './prefill.js';
 import { float32, floatsOf, int32, int64, type Session } from './session.js';
 
 /** Rows under way at once, at most. */
 const MAX_ROWS = 128;
 const MAX_CACHE_BYTES = 2 ** 30;
-/** New tokens of a row that the cache has room for at first. */
-const FIRST_ROOM = 32;
 /** Waiting rows come in when this share of the places is free: a prefill wants company. */
 const REFILL_AT = 0.25;
 
@@ -64,28 +62,45 @@ function groupsOf(waiting: readonly Continuation[]): Group[] {
 function placesFor(model: Model, waiting: readonly Group[]): number {
   const { architecture } = model.compiled;
   const sizes = waiting.map(({ members }) => members.length);
-  const inMemory = Math.floor(MAX_CACHE_BYTES / rowBytes(architecture, widthFor(widestOf(waiting))));
+  const lines = promptWidth(longestOf(waiting)) + tailWidth(freshOf(waiting));
+  const inMemory = Math.floor(MAX_CACHE_BYTES / lineBytes(architecture, lines));
   const wanted = sizes.reduce((sum, n) => sum + n, 0);
   return Math.max(Math.min(wanted, MAX_ROWS, inMemory), ...sizes, model.leastRows);
 }
 
-/** Positions that the longest continuation may reach. */
-const widestOf = (waiting: readonly Group[]): number =>
-  Math.max(...waiting.flatMap((g) => g.members.map((c) => g.promptIds.length + c.limit)));
+const longestOf = (waiting: readonly Group[]): number => waiting[0]!.promptIds.length;
+/** New tokens that a row may have. */
+const freshOf = (waiting: readonly Group[]): number =>
+  Math.max(...waiting.flatMap(({ members }) => members.map(({ limit }) => limit)));
+
+/**
+ * Rows of a prompt that read it in one place: as many as a prompt has in the mean, so that one with many does not make
+ * empty seats at all others.
+ */
+const seatsFor = (waiting: readonly Group[]): number =>
+  Math.ceil(waiting.reduce((sum, { members }) => sum + members.length, 0) / waiting.length);
 
 async function run(model: Model, waiting: Group[]): Promise<void> {
   const { architecture } = model.compiled;
   const places = placesFor(model, waiting);
-  const most = widestOf(waiting);
-  const first = Math.min(most, waiting[0]!.promptIds.length + FIRST_ROOM);
-  const cache = createKvCache(architecture, places, first, most);
+  const seats = seatsFor(waiting);
+  const prompts = waiting.reduce((sum, { members }) => sum + Math.ceil(members.length / seats), 0);
+  const shared = seats > 1;
+  const cache = createKvCache(architecture, {
+    rows: places,
+    prompts: Math.min(places, Math.max(prompts, model.leastRows)),
+    lines: longestOf(waiting),
+    fresh: freshOf(waiting),
+    shared,
+  });
+  const most = longestOf(waiting) + freshOf(waiting);
   const drawer = createDrawer(architecture.vocabSize);
-  const decode = await model.decode();
+  const decode = await model.decode(shared);
   const step = stepper(model, decode, cache, places, most);
   const live: Continuation[] = [];
   for (;;) {
     if (waiting.length > 0 && live.length <= (1 - REFILL_AT) * places)
-      await admit(model, waiting, live, cache, drawer, places);
+      await admit(model, waiting, live, { cache, drawer, places, seats });
     if (live.length === 0 && waiting.length === 0) return;
     if (live.length === 0) continue; // the first token ended all that came in
     const { probabilities, tops } = await step(live);
@@ -94,14 +109,19 @@ async function run(model: Model, waiting: Group[]): Promise<void> {
   }
 }
 
+interface Room {
+  readonly cache: KvCache;
+  readonly drawer: Drawer;
+  readonly places: number;
+  readonly seats: number;
+}
+
 /** Whole groups into free places. */
 async function admit(
   model: Model,
   waiting: Group[],
   live: Continuation[],
-  cache: KvCache,
-  drawer: Drawer,
-  places: number,
+  { cache, drawer, places, seats }: Room,
 ): Promise<void> {
   const groups: Group[] = [];
   for (let free = places - live.length; waiting.length > 0 && waiting[0]!.members.length <= free; ) {
@@ -113,12 +133,17 @@ async function admit(
     temperatures: members.map(temperatureOf),
   }));
   await prefill(model, prompts, ({ prompt, segments, probabilities, tops, line }) => {
-    groups[prompt]!.members.forEach((c, i) => {
+    const { members } = groups[prompt]!;
+    members.forEach((c, i) => {
       take(c, probabilities, tops, line + i, drawer);
-      if (c.finish !== null) return;
-      cache.write(live.length, segments);
-      live.push(c);
     });
+    members
+      .filter((c) => c.finish === null)
+      .forEach((c, i) => {
+        if (i % seats === 0) cache.open(segments);
+        cache.add();
+        live.push(c);
+      });
   });
 }
 
@@ -126,10 +151,9 @@ async function admit(
 function leave(live: Continuation[], cache: KvCache): void {
   for (let i = live.length - 1; i >= 0; i--) {
     if (live[i]!.finish === null) continue;
+    cache.remove(i);
     const last = live.pop()!;
-    if (i === live.length) continue;
-    cache.move(live.length, i);
-    live[i] = last;
+    if (i < live.length) live[i] = last;
   }
 }
 
@@ -147,7 +171,7 @@ function stepper(model: Model, decode: Session, cache: KvCache, places: number, 
   const ids = new Int32Array(places);
   const positions = new BigInt64Array(places);
   const temperature = new Float32Array(places).fill(1);
-  const split = new BigInt64Array([1n, 0n]);
+  const split = new BigInt64Array([1n, 0n, 0n]);
   return async (live: readonly Continuation[]): Promise<Drawn> => {
     const rows = Math.max(live.length, model.leastRows);
     live.forEach((c, i) => {
@@ -155,16 +179,17 @@ function stepper(model: Model, decode: Session, cache: KvCache, places: number, 
       positions[i] = BigInt(cache.lengths[i]!);
       temperature[i] = temperatureOf(c);
     });
-    split[1] = BigInt(cache.width);
+    split[1] = BigInt(cache.widths.prompt);
+    split[2] = BigInt(cache.widths.tail);
     const out = await decode.run({
       ...fixed,
       ...cache.feeds(rows),
       ids: int32(ids.subarray(0, rows), [rows]),
       positions: int64(positions.subarray(0, rows), [rows, 1]),
       temperature: float32(temperature.subarray(0, rows), [rows, 1]),
-      split: int64(split, [2]),
+      split: int64(split, [3]),
     });
-    cache.append(floatsOf(out.keys), floatsOf(out.values), live.length, rows);
+    cache.append(floatsOf(out.keys), floatsOf(out.values), rows);
     return { probabilities: floatsOf(out.probabilities), tops: floatsOf(out.tops) };
   };
 }

@@ -70,11 +70,14 @@ const rotaryEmbedding: Lowering = (g, [x, positions, cos, sin], { num_heads: hea
   return [g.node('Reshape', [joined, g.int64s([-1, 1, width])], x!.shape)];
 };
 
+const softmax: Lowering = (g, [x]) => [g.node('Softmax', [x!], x!.shape, { attributes: { axis: -1 } })];
+
 export const STANDARD: Dialect = {
   opsets: { '': 17 },
   lowerings: new Map([
     ['SimplifiedLayerNormalization', rmsNorm],
     ['QuickGelu', quickGelu],
+    ['MaskedSoftmax', softmax],
     ['FusedMatMul', fusedMatMul],
     ['RotaryEmbedding', rotaryEmbedding],
   ]),

@@ -8,6 +8,7 @@ import type { Graph, Value } from './graph.js';
 import {
   add,
   linear,
+  maskedSoftmax,
   matmul,
   mul,
   type Rotation,
@@ -15,7 +16,6 @@ import {
   rmsNorm,
   rope,
   silu,
-  softmax,
   takeRows,
   transpose,
 } from './ops.js';
@@ -104,7 +104,7 @@ export function attention(g: Graph, q: Value, k: Value, v: Value, mask: Value, s
   const group = heads / kvHeads;
   const alpha = headDim ** -0.5;
   const attended = (queries: Value, keys: Value, values: Value): Value =>
-    matmul(g, softmax(g, add(g, matmul(g, queries, keys, { alpha }), mask)), values);
+    matmul(g, maskedSoftmax(g, add(g, matmul(g, queries, keys, { alpha }), mask)), values);
   if (group === 1) {
     const context = attended(valuesByHead(g, q, sizes), k, v); // [B, H, S, D]
     return reshape(g, transpose(g, context, [0, 2, 1, 3]), ['N', heads * headDim]);

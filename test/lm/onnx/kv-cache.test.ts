@@ -1,15 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Architecture } from '../../../src/lm/architecture.js';
+import { copyStrided, type Segment } from '../../../src/lm/onnx/kv-blocks.js';
 import {
-  copyStrided,
   createKvCache,
   type KvCache,
+  lineBytes,
   MASKED,
-  rowBytes,
-  type Segment,
+  promptWidth,
+  tailWidth,
   WIDTH_STEP,
-  widthFor,
 } from '../../../src/lm/onnx/kv-cache.js';
 import { floatsOf } from '../../../src/lm/onnx/session.js';
 import { SMALL } from '../../contracts/engine-models.js';
@@ -50,39 +50,69 @@ function stepOf(tokens: readonly Token[]): { keys: Float32Array; values: Float32
   return { keys: of(keyAt), values: of(valueAt) };
 }
 
-function expectRows(cache: KvCache, rows: readonly (readonly Token[])[]): void {
-  const { width } = cache;
+interface Row {
+  readonly prompt: readonly Token[];
+  readonly tail: Token[];
+}
+
+/** What is fed says of each row: who sees whom, and every key and value in line. */
+function expectRows(cache: KvCache, rows: readonly Row[], shared: boolean): void {
+  const { prompt: width, tail } = cache.widths;
   const feeds = cache.feeds(rows.length);
-  expect(feeds.mask!.dims).toEqual([rows.length, 1, 1, width]);
-  expect(feeds.K0!.dims).toEqual([rows.length, kvHeads, headDim, width]);
-  expect(feeds.V1!.dims).toEqual([rows.length, kvHeads, width, headDim]);
-  const mask = floatsOf(feeds.mask);
+  const prompts = shared ? feeds.slots!.dims[0]! : rows.length;
+  const each = shared ? [1] : [];
+  expect(feeds.mask!.dims).toEqual([rows.length, 1, 1, 1 + width + tail]);
+  expect(feeds['prompt K0']!.dims).toEqual([prompts, ...each, kvHeads, headDim, width]);
+  expect(feeds['prompt V1']!.dims).toEqual([prompts, ...each, kvHeads, width, headDim]);
+  expect(feeds.K0!.dims).toEqual([rows.length, kvHeads, headDim, tail]);
+  expect(feeds.V1!.dims).toEqual([rows.length, kvHeads, tail, headDim]);
+  const places = shared ? (feeds.places!.data as BigInt64Array) : undefined;
+  const mask = [...floatsOf(feeds.mask)];
   const said: number[] = [];
   const expected: number[] = [];
-  rows.forEach((tokens, row) => {
-    said.push(cache.lengths[row]!, ...mask.subarray(row * width, (row + 1) * width));
-    expected.push(
-      tokens.length,
-      ...Array.from({ length: width }, (_, t) => (t < tokens.length ? 0 : MASKED)),
-    );
+  const place = (tokens: readonly Token[], name: string, at: number, wide: number): void => {
     for (let layer = 0; layer < layers; layer++) {
-      const [keys, values] = [floatsOf(feeds[`K${layer}`]), floatsOf(feeds[`V${layer}`])];
+      const keys = floatsOf(feeds[`${name}K${layer}`]);
+      const values = floatsOf(feeds[`${name}V${layer}`]);
       tokens.forEach((token, t) => {
         for (let i = 0; i < LINE; i++) {
           const [head, d] = [Math.floor(i / headDim), i % headDim];
-          said.push(keys[(row * LINE + i) * width + t]!);
-          said.push(values[((row * kvHeads + head) * width + t) * headDim + d]!);
+          said.push(keys[(at * LINE + i) * wide + t]!);
+          said.push(values[((at * kvHeads + head) * wide + t) * headDim + d]!);
           expected.push(Math.fround(keyAt(token, layer, i)), Math.fround(valueAt(token, layer, i)));
         }
       });
       expect(keys.every(Number.isFinite) && values.every(Number.isFinite)).toBe(true);
     }
+  };
+  const seen = (count: number, of: number): number[] =>
+    Array.from({ length: of }, (_, t) => (t < count ? 0 : MASKED));
+  rows.forEach((row, at) => {
+    said.push(cache.lengths[at]!, ...mask.slice(at * (1 + width + tail), (at + 1) * (1 + width + tail)));
+    expected.push(row.prompt.length + row.tail.length, 0);
+    expected.push(...seen(row.prompt.length, width), ...seen(row.tail.length, tail));
+    place(row.prompt, 'prompt ', places === undefined ? at : Number(places[2 * at]), width);
+    place(row.tail, '', at, tail);
   });
   expect(said).toEqual(expected);
+  if (!shared) return;
+  const [, seats] = feeds.slots!.dims as [number, number];
+  const slots = feeds.slots!.data as BigInt64Array;
+  const seatOf = (at: number): number => Number(places![2 * at]) * seats + Number(places![2 * at + 1]);
+  rows.forEach((_, at) => {
+    expect(slots[seatOf(at)]).toBe(BigInt(at));
+  });
+  expect(new Set(rows.map((_, at) => seatOf(at))).size).toBe(rows.length);
 }
 
 type Action =
-  | { readonly kind: 'enter'; readonly head: number; readonly own: number; readonly pad: number }
+  | {
+      readonly kind: 'enter';
+      readonly head: number;
+      readonly own: number;
+      readonly pad: number;
+      readonly rows: number;
+    }
   | { readonly kind: 'step'; readonly times: number }
   | { readonly kind: 'leave'; readonly row: number };
 const actionArb: fc.Arbitrary<Action> = fc.oneof(
@@ -91,94 +121,106 @@ const actionArb: fc.Arbitrary<Action> = fc.oneof(
     head: fc.nat(8),
     own: fc.integer({ min: 1, max: 12 }),
     pad: fc.nat(4),
+    rows: fc.integer({ min: 1, max: 3 }),
   }),
   fc.record({ kind: fc.constant('step' as const), times: fc.integer({ min: 1, max: 20 }) }),
   fc.record({ kind: fc.constant('leave' as const), row: fc.nat(9) }),
 );
 
+function step(cache: KvCache, rows: readonly Row[], made: readonly Token[]): void {
+  const { keys, values } = stepOf(made);
+  cache.append(keys, values, rows.length);
+  rows.forEach(({ tail }, at) => {
+    tail.push(made[at]!);
+  });
+}
+
 describe('keys and values of the rows under way', () => {
-  it('are those of a plain list of tokens, whoever enters, grows or leaves', () => {
+  it('are those of a plain list of tokens, whoever enters, grows or leaves, and whoever shares a prompt', () => {
     fc.assert(
-      fc.property(
-        fc.array(actionArb, { maxLength: 25 }),
-        fc.integer({ min: 20, max: 200 }),
-        (actions, most) => {
-          const capacity = 4;
-          const cache = createKvCache(SIZES, capacity, 20, most);
-          const rows: Token[][] = [];
-          let next = 1;
-          const tokens = (count: number): Token[] => Array.from({ length: count }, () => next++);
-          for (const action of actions) {
-            if (action.kind === 'enter' && rows.length < capacity) {
-              const [head, own] = [tokens(action.head), tokens(action.own)];
-              const segments = [
-                ...(head.length > 0 ? [segmentOf(head, 1, 0, head.length + action.pad)] : []),
-                segmentOf(own, 3, action.pad % 3, own.length + action.pad),
-              ];
-              cache.write(rows.length, segments);
-              rows.push([...head, ...own]);
-            } else if (action.kind === 'step' && rows.length > 0) {
-              for (let i = 0; i < action.times; i++) {
-                const made = tokens(rows.length);
-                const { keys, values } = stepOf(made);
-                cache.append(keys, values, rows.length, rows.length);
-                rows.forEach((row, at) => {
-                  row.push(made[at]!);
-                });
-              }
-            } else if (action.kind === 'leave' && rows.length > 0) {
-              const at = action.row % rows.length;
-              const last = rows.pop()!;
-              if (at < rows.length) {
-                cache.move(rows.length, at);
-                rows[at] = last;
-              }
+      fc.property(fc.array(actionArb, { maxLength: 25 }), fc.boolean(), (actions, shared) => {
+        const capacity = 6;
+        const cache = createKvCache(SIZES, {
+          rows: capacity,
+          prompts: capacity,
+          lines: 20,
+          fresh: 600,
+          shared,
+        });
+        const rows: Row[] = [];
+        let next = 1;
+        const tokens = (count: number): Token[] => Array.from({ length: count }, () => next++);
+        for (const action of actions) {
+          if (action.kind === 'enter' && rows.length < capacity) {
+            const [head, own] = [tokens(action.head), tokens(action.own)];
+            cache.open([
+              ...(head.length > 0 ? [segmentOf(head, 1, 0, head.length + action.pad)] : []),
+              segmentOf(own, 3, action.pad % 3, own.length + action.pad),
+            ]);
+            const count = shared ? Math.min(action.rows, capacity - rows.length) : 1;
+            for (let i = 0; i < count; i++) {
+              cache.add();
+              rows.push({ prompt: [...head, ...own], tail: [] });
             }
-            if (rows.length > 0) expectRows(cache, rows);
+          } else if (action.kind === 'step' && rows.length > 0) {
+            for (let i = 0; i < action.times; i++) step(cache, rows, tokens(rows.length));
+          } else if (action.kind === 'leave' && rows.length > 0) {
+            const at = action.row % rows.length;
+            cache.remove(at);
+            const last = rows.pop()!;
+            if (at < rows.length) rows[at] = last;
           }
-        },
-      ),
+          if (rows.length > 0) expectRows(cache, rows, shared);
+        }
+      }),
       { numRuns: 60 },
     );
   });
 
-  it('grow where the longest row is full, no further than rows were to grow unless they do; all keep their lines', () => {
-    const cache = createKvCache(SIZES, 3, 10, 100);
-    const rows: Token[][] = [[1, 2], [3], [4, 5, 6]];
-    rows.forEach((row, i) => {
-      cache.write(i, [segmentOf(row, 1, 0, 5)]);
-    });
-    const widths = new Set([cache.width]);
-    for (let step = 0; step < 130; step++) {
-      const made = rows.map((_, i) => 10 + 3 * step + i);
-      const { keys, values } = stepOf(made);
-      cache.append(keys, values, 3, 3);
-      rows.forEach((row, i) => {
-        row.push(made[i]!);
-      });
-      widths.add(cache.width);
-      expectRows(cache, rows);
+  it('grow where the longest tail is full; all keep their lines', () => {
+    const cache = createKvCache(SIZES, { rows: 3, prompts: 3, lines: 10, fresh: 70, shared: false });
+    const rows: Row[] = [[1, 2], [3], [4, 5, 6]].map((prompt) => ({ prompt, tail: [] }));
+    for (const { prompt } of rows) {
+      cache.open([segmentOf(prompt, 1, 0, 5)]);
+      cache.add();
     }
-    expect([...widths]).toEqual([15, 47, 79, 111, 127, 143]);
+    const widths = new Set([cache.widths.tail]);
+    for (let at = 0; at < 64; at++) {
+      step(
+        cache,
+        rows,
+        rows.map((_, i) => 10 + 3 * at + i),
+      );
+      widths.add(cache.widths.tail);
+      expectRows(cache, rows, false);
+    }
+    expect([...widths]).toEqual([15, 31, 47, 63, 79]);
+    expect(cache.widths.prompt).toBe(16);
   });
 
-  it('a row that takes the place of a longer one hides what that left', () => {
-    const cache = createKvCache(SIZES, 1, 14, 14);
-    cache.write(0, [segmentOf([1, 2, 3, 4, 5, 6, 7, 8, 9], 1, 0, 9)]);
-    cache.write(0, [segmentOf([20, 21], 2, 1, 4)]);
-    expectRows(cache, [[20, 21]]);
+  it('a prompt that takes the place of a longer one hides what that left', () => {
+    const cache = createKvCache(SIZES, { rows: 1, prompts: 1, lines: 14, fresh: 20, shared: true });
+    cache.open([segmentOf([1, 2, 3, 4, 5, 6, 7, 8, 9], 1, 0, 9)]);
+    cache.add();
+    step(cache, [{ prompt: [], tail: [] }], [10]);
+    cache.remove(0);
+    cache.open([segmentOf([20, 21], 2, 1, 4)]);
+    cache.add();
+    expectRows(cache, [{ prompt: [20, 21], tail: [] }], true);
   });
 
-  it('widths are one less than a multiple of 16 and hold the lines', () => {
+  it('widths are multiples of 16 with the line itself beside the tail, and hold the lines', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 5000 }), (lines) => {
-        const width = widthFor(lines);
-        expect((width + 1) % WIDTH_STEP).toBe(0);
-        expect(width).toBeGreaterThanOrEqual(lines);
-        expect(width - lines).toBeLessThan(WIDTH_STEP);
+        expect(promptWidth(lines) % WIDTH_STEP).toBe(0);
+        expect((tailWidth(lines) + 1) % WIDTH_STEP).toBe(0);
+        for (const width of [promptWidth(lines), tailWidth(lines)]) {
+          expect(width).toBeGreaterThanOrEqual(lines);
+          expect(width - lines).toBeLessThan(WIDTH_STEP);
+        }
       }),
     );
-    expect(rowBytes(SIZES, 15)).toBe(2 * layers * LINE * 15 * 4);
+    expect(lineBytes(SIZES, 15)).toBe(2 * layers * LINE * 15 * 4);
   });
 });
 
