@@ -6,6 +6,7 @@ import { basename } from 'node:path';
 import { Subject } from 'rxjs';
 import { type Checkpoint, readCheckpoint } from '../src/lm/checkpoint.js';
 import { readRecording } from '../src/log/recording.js';
+import type { openLog } from '../src/log/writer.js';
 import {
   createLanguageModel,
   type LanguageModelOptions,
@@ -38,6 +39,8 @@ export interface Machinery {
   readonly versions: Readonly<Record<string, string>>;
   /** Tests and benchmarks: another model than the one on worker threads. */
   readonly createModel?: (options: LanguageModelOptions) => Promise<SharedModel>;
+  /** Benchmarks: where messages go instead of a file. */
+  readonly openLog?: typeof openLog;
   /** Tests only. */
   readonly faults?: readonly PlannedFault[];
 }

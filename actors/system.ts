@@ -114,10 +114,11 @@ export interface Ground {
 export const isLast = (type: MessageType): boolean => type === 'run.finished' || type === 'run.failed';
 
 /** Joins parts, log and views. */
-export function bind(parts: Parts, { clock, durability }: Machinery, ground: Ground): Run {
+export function bind(parts: Parts, machinery: Machinery, ground: Ground): Run {
+  const { clock, durability } = machinery;
   const { company } = parts;
   const { folder, keeper, start } = ground;
-  const log = openLog(folder.log, ground.log, durability);
+  const log = (machinery.openLog ?? openLog)(folder.log, ground.log, durability);
   keeper.attach(folder, log, ground.parent);
   const messages$ = new Subject<Envelope>();
   const sequencer = createSequencer({

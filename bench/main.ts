@@ -1,10 +1,12 @@
 /**
- * `npm run bench`: what this machine does. Alone (own.ts) or, with `--peers`, beside the Python stack (peers/contest.ts).
+ * `npm run bench`: what this machine does. Alone (own.ts), beside the Python stack
+ * (`--peers`, peers/contest.ts), or the log (`--log`, log.ts).
  * Progress goes to stderr, tables to stdout. Exit code 0 fine, 1 failed or not the same numbers, 2 wrong usage.
  */
 import { writeFileSync } from 'node:fs';
 import { CommanderError } from 'commander';
 import { describe, exitCodeOf } from '../src/cli/failure.js';
+import { measureLog } from './log.js';
 import { type BenchOptions, parseOptions } from './options.js';
 import { measureOwn } from './own.js';
 import { measurePeers } from './peers/contest.js';
@@ -23,7 +25,8 @@ async function main(): Promise<void> {
   const options = optionsOrExit();
   if (options === null) return;
   try {
-    const figures = await (options.peers ? measurePeers(options) : measureOwn(options));
+    const measure = options.log ? measureLog : options.peers ? measurePeers : measureOwn;
+    const figures = await measure(options);
     if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(figures, null, 2)}\n`);
   } catch (error) {
     process.stderr.write(describe(error, false));

@@ -12,6 +12,10 @@ export type Part = (typeof PARTS)[number];
 
 export interface BenchOptions {
   readonly peers: boolean;
+  /** The log: recording, replaying, what recording costs. */
+  readonly log: boolean;
+  /** Of the long log, about. */
+  readonly messages: number;
   /** The iteration in the sizes of `soliloquy run --quick`. */
   readonly quick: boolean;
   readonly sizes: readonly SizeName[];
@@ -39,6 +43,7 @@ const listOf =
 const EXAMPLES = `
 Examples
   npm run bench                                            this project alone, the default model
+  npm run bench -- --log                                   recording and replaying, a log of a million messages
   npm run bench -- --peers --python ~/venv/bin/python      against transformers, a lean torch loop, torch eager and TRL
   npm run bench -- --peers --sizes S --only sampling --rounds 5 --json bench.json
 
@@ -46,7 +51,7 @@ The Python of the peers: --python, else SOLILOQUY_PYTHON, else python3. What it 
 Exit code 1: a peer computes something else than this project (checked before anything is timed), or a measure failed.`;
 
 /** What only the comparison knows. */
-const OF_PEERS = ['quick', 'sizes', 'only', 'workers', 'python'] as const;
+const OF_PEERS = ['sizes', 'only', 'workers', 'python'] as const;
 
 function refuseWithoutPeers(command: Command): void {
   if (command.opts<{ peers?: true }>().peers) return;
@@ -62,6 +67,8 @@ export function parseOptions(
   const command = new Command('bench')
     .description('what this machine does: this project alone or, with --peers, beside the Python stack')
     .option('--peers', 'measure the Python stack too, interleaved')
+    .option('--log', 'what recording costs, and how fast a long log is replayed')
+    .option('--messages <n>', 'with --log: length of the long log, about', wholeNumber(1000), 1_000_000)
     .option('--quick', 'with --peers: the whole iteration in the small sizes of `soliloquy run --quick`')
     .option('--sizes <list>', 'with --peers: XS, S, M', listOf(SIZE_NAMES), [...SIZE_NAMES])
     .option('--only <list>', `with --peers: ${PARTS.join(', ')}`, listOf(PARTS), [...PARTS])
@@ -86,6 +93,8 @@ export function parseOptions(
   refuseWithoutPeers(command);
   const given = command.opts<{
     peers?: true;
+    log?: true;
+    messages: number;
     quick?: true;
     sizes: readonly SizeName[];
     only: readonly Part[];
@@ -97,6 +106,8 @@ export function parseOptions(
   }>();
   return {
     peers: given.peers ?? false,
+    log: given.log ?? false,
+    messages: given.messages,
     quick: given.quick ?? false,
     sizes: given.sizes,
     only: given.only,
