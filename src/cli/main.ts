@@ -4,6 +4,7 @@
  * 0 fine, 1 failed, 2 wrong usage.
  */
 import { Command, CommanderError } from 'commander';
+import { compareCommand } from './compare.js';
 import { doctorCommand } from './doctor.js';
 import { evalCommand } from './eval.js';
 import { exportCommand } from './export.js';
@@ -28,6 +29,7 @@ export function program(): Command {
     .showHelpAfterError('(add --help for the options)');
   const commands = [
     runCommand,
+    compareCommand,
     evalCommand,
     scoreCommand,
     generateCommand,

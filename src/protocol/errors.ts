@@ -15,6 +15,7 @@ export type ErrorCode =
   | 'model.failed'
   | 'run.exists'
   | 'run.missing'
+  | 'runs.incomparable'
   | 'log.invalid'
   | 'log.write'
   | 'protocol.violation'

@@ -8,9 +8,10 @@ import type { IterationTally, Tally } from './tally.js';
 
 const DASH = '–';
 
-type Row = readonly string[];
+export type Row = readonly string[];
 
-function table(head: Row, rows: readonly Row[]): string {
+/** Columns without frames: the first to the left, the others to the right. */
+export function table(head: Row, rows: readonly Row[]): string {
   const out = new Table({
     head: [...head],
     style: { head: [], border: [], compact: true },
