@@ -15,6 +15,7 @@ import { packageVersion } from './package.js';
 import { pretrainCommand } from './pretrain.js';
 import { runCommand } from './run.js';
 import { scoreCommand } from './score.js';
+import { sweepCommand } from './sweep.js';
 import { trainCommand } from './train.js';
 
 export function program(): Command {
@@ -29,6 +30,7 @@ export function program(): Command {
     .showHelpAfterError('(add --help for the options)');
   const commands = [
     runCommand,
+    sweepCommand,
     compareCommand,
     evalCommand,
     scoreCommand,

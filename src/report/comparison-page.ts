@@ -13,14 +13,16 @@ body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 1060px; mar
 h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
 table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .25rem .7rem; vertical-align: top; }
-th { border-bottom: 1px solid #888; font-weight: 600; } th:first-child, td:first-child { text-align: left; }
+th { border-bottom: 1px solid #888; font-weight: 600; } th.text, td.text { text-align: left; }
 tr.new td { border-top: 1px solid #ddd; }
 .wide { overflow-x: auto; } .notes li { margin: .2rem 0; } figure { margin: 1.5rem 0; } svg { max-width: 100%; height: auto; }
 pre { font-size: 12px; white-space: pre-wrap; overflow-wrap: anywhere; background: #f6f6f6; padding: .8rem; } .small { color: #555; font-size: 13px; }`;
 
-function tableHtml({ title, head, rows }: TableData): string {
+function tableHtml({ title, head, rows, text }: TableData): string {
   const cells = (row: readonly string[], tag: 'th' | 'td') =>
-    row.map((cell) => `<${tag}>${escaped(cell)}</${tag}>`).join('');
+    row
+      .map((cell, i) => `<${tag}${text.includes(i) ? ' class="text"' : ''}>${escaped(cell)}</${tag}>`)
+      .join('');
   const body = rows.map(
     (row, i) => `<tr${i > 0 && row[0] !== '' ? ' class="new"' : ''}>${cells(row, 'td')}</tr>`,
   );

@@ -1,11 +1,12 @@
 /**
  * Owns: a comparison as plots (SVG): what is drawn, in which colours, with which titles. Drawn by Vega without a browser; the
  * library is heavy, so it is loaded when the first plot is asked for.
- * Colours: Okabe & Ito's, told apart by colour-blind readers; shapes tell arms apart without colour.
  */
 import type { TopLevelSpec } from 'vega-lite';
 import type { Comparison } from './comparison.js';
+import { headToHeadPlot } from './head-to-head-plot.js';
 import type { Measure } from './measures-compared.js';
+import { COLOURS, framed, INK, type Part, SHAPES, shorter } from './plot-style.js';
 
 export interface Plot {
   /** File name without `.svg`. */
@@ -14,30 +15,9 @@ export interface Plot {
   readonly svg: string;
 }
 
-type Part = Readonly<Record<string, unknown>>;
-
-const COLOURS = ['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#56B4E9', '#E69F00', '#000000', '#8B6D00'];
-const SHAPES = [
-  'circle',
-  'square',
-  'triangle-up',
-  'diamond',
-  'cross',
-  'triangle-down',
-  'triangle-right',
-  'triangle-left',
-];
-const WIN = '#0072B2';
-const TIE = '#D9D9D9';
-const LOSS = '#D55E00';
-const INK = '#222222';
-const FONT = 'Helvetica, Arial, "DejaVu Sans", sans-serif';
-/** Arms of one version stand beside each other in so much of its width. */
-const SPREAD = 0.36;
-const LABEL_WIDTH = 60;
-
-const shorter = (text: string): string =>
-  text.length > LABEL_WIDTH ? `${text.slice(0, LABEL_WIDTH - 1)}…` : text;
+/** Arms of one version stand beside each other: so far from one to the next, and in so much of its width at most. */
+const STEP = 0.12;
+const SPREAD = 0.6;
 
 const legendOf = ({ arms }: Comparison): string[] => arms.map(({ id, label }) => shorter(`${id}  ${label}`));
 
@@ -60,7 +40,8 @@ function pointsOf(comparison: Comparison, { rows, scale }: Measure, versions: re
   return rows.flatMap(({ version, arm, estimate: { value, interval } }) => {
     if (value === null) return [];
     const i = arms.findIndex(({ id }) => id === arm);
-    const shift = arms.length < 2 ? 0 : SPREAD * (i / (arms.length - 1) - 0.5);
+    const shift =
+      arms.length < 2 ? 0 : Math.min(STEP * (arms.length - 1), SPREAD) * (i / (arms.length - 1) - 0.5);
     return [
       {
         x: versions.indexOf(version) + shift,
@@ -138,42 +119,6 @@ interface PanelOptions {
   readonly zero?: boolean;
 }
 
-const framed = (title: string, subtitle: readonly string[], body: Part): Part => ({
-  $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
-  background: 'white',
-  padding: 14,
-  title: {
-    text: title,
-    subtitle,
-    anchor: 'start',
-    fontSize: 15,
-    subtitleFontSize: 11,
-    subtitleColor: '#555555',
-    offset: 12,
-  },
-  config: {
-    font: FONT,
-    axis: {
-      labelFontSize: 11,
-      titleFontSize: 12,
-      titleFontWeight: 'normal',
-      labelColor: INK,
-      gridColor: '#E8E8E8',
-    },
-    legend: {
-      orient: 'bottom',
-      direction: 'vertical',
-      columns: 1,
-      labelFontSize: 11,
-      labelLimit: 600,
-      symbolSize: 70,
-      offset: 10,
-    },
-    view: { stroke: '#CCCCCC' },
-  },
-  ...body,
-});
-
 function subtitleOf({ runs, drawing }: Comparison, over: string): string[] {
   const seeds = new Set(runs.map(({ seed }) => seed)).size;
   const drawn = seeds > 1 ? `seeds, then ${over}` : over;
@@ -221,87 +166,6 @@ function scoresPlot(comparison: Comparison): Part[] {
   );
   const body = { hconcat: panels, resolve: { scale: { y: 'shared' } } };
   return [framed('True score and self-score by version', subtitleOf(comparison, 'held-out prompts'), body)];
-}
-
-/** Win, tie and loss as one bar a version, the margin written beside it. */
-function headToHeadPlot(comparison: Comparison): Part[] {
-  const { headToHead, arms, reference } = comparison;
-  if (headToHead.length === 0) return [];
-  const outcomes = ['wins', 'ties', 'losses'] as const;
-  const called = { wins: 'the arm wins', ties: 'tie', losses: `${reference} wins` };
-  const labelOf = (arm: string) => shorter(`${arm}  ${arms.find(({ id }) => id === arm)!.label}`);
-  const values = headToHead.flatMap((row) =>
-    outcomes.map((outcome, order) => {
-      const share = (100 * row[outcome]) / (row.wins + row.ties + row.losses);
-      return { version: row.version, arm: labelOf(row.arm), outcome: called[outcome], order, share };
-    }),
-  );
-  const encoding = {
-    y: { field: 'version', type: 'nominal', sort: null, title: 'model version' },
-    x: {
-      field: 'share',
-      type: 'quantitative',
-      title: 'held-out prompts, %',
-      scale: { domain: [0, 100] },
-      stack: 'zero',
-    },
-    order: { field: 'order', type: 'quantitative' },
-  };
-  const text = (outcome: string, colour: string): Part => ({
-    transform: [{ filter: `datum.outcome === ${JSON.stringify(outcome)} && datum.share >= 6` }],
-    mark: {
-      type: 'text',
-      color: colour,
-      fontSize: 10,
-      align: outcome === called.wins ? 'left' : 'right',
-      dx: outcome === called.wins ? 5 : -5,
-    },
-    encoding: {
-      y: encoding.y,
-      x: { datum: outcome === called.wins ? 0 : 100 },
-      text: { field: 'share', format: '.1f' },
-    },
-  });
-  const body = {
-    data: { values },
-    facet: {
-      row: {
-        field: 'arm',
-        type: 'nominal',
-        sort: null,
-        title: null,
-        header: { labelOrient: 'top', labelAnchor: 'start', labelFontSize: 12, labelFontWeight: 'bold' },
-      },
-    },
-    spec: {
-      width: 520,
-      height: { step: 24 },
-      layer: [
-        {
-          mark: { type: 'bar', height: 18 },
-          encoding: {
-            ...encoding,
-            color: {
-              field: 'outcome',
-              type: 'nominal',
-              scale: { domain: outcomes.map((outcome) => called[outcome]), range: [WIN, TIE, LOSS] },
-              legend: { title: null, direction: 'horizontal', columns: 3 },
-            },
-          },
-        },
-        text(called.wins, 'white'),
-        text(called.losses, 'white'),
-      ],
-    },
-  };
-  const { label } = arms[0]!;
-  return [
-    framed(
-      `Head to head against ${reference} by the true score`,
-      [shorter(`${reference}  ${label}`), 'same seed, same held-out prompt'],
-      body,
-    ),
-  ];
 }
 
 /** Specs by file name, in reading order. */

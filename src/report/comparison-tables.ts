@@ -11,6 +11,8 @@ export interface TableData {
   readonly title: string;
   readonly head: Row;
   readonly rows: readonly Row[];
+  /** Columns of text, by place; the others are numbers. */
+  readonly text: readonly number[];
 }
 
 const DASH = '–';
@@ -61,6 +63,7 @@ export function armsTable({ arms, runs }: Comparison): TableData {
   return {
     title: 'Arms',
     head: ['', 'seeds', 'what differs'],
+    text: [0, 1, 2],
     rows: arms.map(({ id, label, seeds }) => [
       id,
       seeds.join(', '),
@@ -73,6 +76,7 @@ export function runsTable({ runs }: Comparison): TableData {
   return {
     title: 'Runs',
     head: ['', 'seed', 'status', 'messages', 'measured', 'folder'],
+    text: [0, 2, 4, 5],
     rows: runs.map(({ arm, seed, status, torn, messages, versions, path }) => [
       arm,
       String(seed),
@@ -111,6 +115,7 @@ export function measureTable(comparison: Comparison, measure: Measure): TableDat
   return {
     title: measure.title,
     head: ['', 'arm', `mean [${percent(comparison)}]`, ...compared, 'n'],
+    text: [0, 1],
     rows: measure.rows.map((row, i) => [names[i]!, ...measureRow(comparison, measure, row)]),
   };
 }
@@ -139,6 +144,7 @@ export function headToHeadTable(comparison: Comparison): TableData {
       ...testHeads(hasSeeds(comparison)),
       'n',
     ],
+    text: [0, 1],
     rows: headToHead.map((one, i) => [names[i]!, ...row(one)]),
   };
 }
@@ -167,6 +173,7 @@ export function pairsTable({ pairs, runs }: Comparison): TableData {
   return {
     title: `Pairs made, and why not${runs.length > 1 ? ' (mean of a run)' : ''}`,
     head: ['', 'arm', 'asks', 'new prompts', 'pairs', 'unreadable %', 'no pair', 'filtered'],
+    text: [0, 1, 6, 7],
     rows: pairs.map((one, i) => [names[i]!, ...row(one)]),
   };
 }
@@ -221,7 +228,9 @@ export function legend(comparison: Comparison): string {
 }
 
 export function comparisonText(comparison: Comparison): string {
-  const parts = tablesOf(comparison).map(({ title, head, rows }) => `${title}\n${table(head, rows)}`);
+  const parts = tablesOf(comparison).map(
+    ({ title, head, rows, text }) => `${title}\n${table(head, rows, text)}`,
+  );
   if (comparison.partings.length > 0)
     parts.push(`Where they part\n${comparison.partings.map(partingText).join('\n')}`);
   const notes = comparison.notes.map((note) => ` ! ${note}`);
