@@ -3,11 +3,20 @@
  * the sweep alone, which passes it on once. What the child says is kept in `logs/` and its last line told.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { reasonOf } from '../protocol/errors.js';
-import { readManifest } from '../store/run-folder.js';
+import { readManifest, runFolder } from '../store/run-folder.js';
 import { packageRoot } from './package.js';
 import type { Cell } from './sweep-grid.js';
 import type { Before, CellState, Doing } from './sweep-runs.js';
@@ -28,9 +37,18 @@ export interface ChildOptions {
 /** What a child needs to be this program again. */
 const MAIN = join(packageRoot(), 'dist/src/cli/main.js');
 
+const BARE = new Set(['models', 'data', 'config.json', 'messages.jsonl']);
+
+/** A run that was ended before its first message left a folder of nothing: it is made anew. */
 function beforeOf(path: string): Before {
   if (!existsSync(path) || readdirSync(path).length === 0) return 'missing';
-  if (!existsSync(join(path, 'manifest.json'))) return 'unfinished';
+  if (!existsSync(join(path, 'manifest.json'))) {
+    const { log } = runFolder(path);
+    const said = existsSync(log) && statSync(log).size > 0;
+    if (said || readdirSync(path).some((name) => !BARE.has(name))) return 'unfinished';
+    rmSync(path, { recursive: true });
+    return 'missing';
+  }
   return readManifest(path).status === 'finished' ? 'finished' : 'unfinished';
 }
 
