@@ -2,7 +2,7 @@
  * Writes a comparison into a folder: data, plots, and one page that holds both. Files of an earlier comparison are replaced,
  * others are left alone.
  */
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { reasonOf, SoliloquyError } from '../protocol/errors.js';
 import type { Comparison } from '../report/comparison.js';
@@ -12,6 +12,11 @@ import { writeAtomic } from '../store/files.js';
 
 /** The files written, the page first. */
 export async function writeComparison(comparison: Comparison, dir: string): Promise<string[]> {
+  if (existsSync(join(dir, 'manifest.json')))
+    throw new SoliloquyError('run.exists', `${dir} is a run's own folder`, {
+      dir,
+      fix: 'name another folder with --out',
+    });
   const plots = await drawPlots(comparison);
   try {
     mkdirSync(dir, { recursive: true });

@@ -3,7 +3,8 @@
  */
 import type { Comparison } from './comparison.js';
 import type { Plot } from './comparison-plots.js';
-import { legend, partingText, type TableData, tablesOf } from './comparison-tables.js';
+import { legend, type TableData, tablesOf } from './comparison-tables.js';
+import { partingsText } from './partings-text.js';
 
 const escaped = (text: string): string =>
   text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;').replace(/"/g, '&quot;');
@@ -38,7 +39,7 @@ export function comparisonPage(comparison: Comparison, plots: readonly Plot[]): 
   const figures = plots.map(
     ({ title, svg }) => `<figure role="img" aria-label="${escaped(title)}">${svg}</figure>`,
   );
-  const parting = partings.map(partingText).join('\n');
+  const parting = partingsText(partings);
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Soliloquy: ${arms.length} arm(s), ${runs.length} run(s)</title><style>${STYLE}</style></head><body>

@@ -2,9 +2,10 @@
  * Owns: a comparison as tables, the same for a terminal and for the page: what stands in which column, and how numbers are
  * written. "–" stands where a number is undefined.
  */
-import type { Comparison, PairsRow, Parting } from './comparison.js';
+import type { Comparison, PairsRow } from './comparison.js';
 import type { Difference, HeadToHeadRow, Measure, MeasureRow } from './measures-compared.js';
 import type { ClusteredEstimate, SignFlip } from './paired-stats.js';
+import { partingsText } from './partings-text.js';
 import { type Row, table } from './summary.js';
 
 export interface TableData {
@@ -178,33 +179,6 @@ export function pairsTable({ pairs, runs }: Comparison): TableData {
   };
 }
 
-/** What two runs have in common and where they part, in a few lines. */
-export function partingText({
-  armA,
-  armB,
-  seed,
-  sameWeights,
-  firstOther,
-  sameOutcome,
-  ...found
-}: Parting): string {
-  const { common, a, b } = found;
-  const same = sameWeights.length === 0 ? 'no version' : sameWeights.join(', ');
-  const weights = `same weights: ${same}${firstOther === null ? '' : `; other weights from ${firstOther} on`}`;
-  const outcome = sameOutcome ? '; the same outcome, whatever the order of the lines' : '';
-  const lines = [` ${armB} and ${armA}, seed ${seed}: ${weights}${outcome}`];
-  if (a === null && b === null) lines.push(`   all ${common} messages are the same`);
-  else {
-    lines.push(`   the first ${common} messages are the same, then`);
-    for (const [arm, said] of [
-      [armA, a],
-      [armB, b],
-    ] as const)
-      lines.push(said ? `   ${arm} at seq ${said.seq}: ${said.text}` : `   ${arm} ends there`);
-  }
-  return lines.join('\n');
-}
-
 /** All number tables, in reading order; those without a row are left out. */
 export const tablesOf = (comparison: Comparison): TableData[] =>
   [
@@ -231,8 +205,7 @@ export function comparisonText(comparison: Comparison): string {
   const parts = tablesOf(comparison).map(
     ({ title, head, rows, text }) => `${title}\n${table(head, rows, text)}`,
   );
-  if (comparison.partings.length > 0)
-    parts.push(`Where they part\n${comparison.partings.map(partingText).join('\n')}`);
+  if (comparison.partings.length > 0) parts.push(`Where they part\n${partingsText(comparison.partings)}`);
   const notes = comparison.notes.map((note) => ` ! ${note}`);
   if (notes.length > 0) parts.push(`Mind\n${notes.join('\n')}`);
   parts.push(legend(comparison));

@@ -5,7 +5,7 @@
 import { SoliloquyError } from '../protocol/errors.js';
 import { type Arm, type ArmRun, armsOf, type ComparedRun, pairedRuns } from './arms.js';
 import { notesOf } from './comparison-notes.js';
-import { type Divergence, firstDivergence } from './divergence.js';
+import { type Divergence, firstDivergence, firstOtherFacts, type OtherFacts } from './divergence.js';
 import {
   type Drawing,
   type HeadToHeadRow,
@@ -40,6 +40,8 @@ export interface Parting extends Divergence {
   readonly sameWeights: readonly string[];
   readonly firstOther: string | null;
   readonly sameOutcome: boolean;
+  /** The first thing that the loop made in one and not in the other, whatever the order of the lines. */
+  readonly otherFacts: OtherFacts;
 }
 
 export interface RunLine {
@@ -140,10 +142,11 @@ function pairsOf(arms: readonly Arm[]): PairsRow[] {
 }
 
 async function partingOf(a: ArmRun, b: ArmRun, armA: Arm, armB: Arm): Promise<Parting> {
-  const found = await firstDivergence(
+  const logs = [
     { log: a.log, lines: a.facts.messages },
     { log: b.log, lines: b.facts.messages },
-  );
+  ] as const;
+  const found = await firstDivergence(...logs);
   const both = [...a.facts.weights.keys()].filter((version) => b.facts.weights.has(version));
   const isSame = (version: string) => a.facts.weights.get(version) === b.facts.weights.get(version);
   return {
@@ -155,6 +158,7 @@ async function partingOf(a: ArmRun, b: ArmRun, armA: Arm, armB: Arm): Promise<Pa
     ...found,
     sameWeights: both.filter(isSame),
     firstOther: both.find((version) => !isSame(version)) ?? null,
+    otherFacts: found.a || found.b ? await firstOtherFacts(...logs) : { a: null, b: null },
     sameOutcome: a.outcomeHash !== null && a.outcomeHash === b.outcomeHash,
   };
 }

@@ -128,6 +128,9 @@ describe('soliloquy compare', () => {
     expect(existsSync(to)).toBe(false);
     const { out: text } = await soliloquy('compare', runs[0]!, '--out', to);
     for (const file of readdirSync(to)) expect(text).toContain(join(to, file));
+    const before = readdirSync(runs[0]!);
+    expect((await soliloquy('compare', runs[0]!, '--out', runs[0]!)).err).toMatch(/a run's own folder/);
+    expect(readdirSync(runs[0]!)).toEqual(before);
   });
 
   it.each([

@@ -242,6 +242,7 @@ describe('where runs part', () => {
     expect(partings[0]!.common).toBeGreaterThan(0);
     expect(partings[0]!.b!.text).toContain('"judge":"oracle"');
     expect(partings[0]!.sameWeights).toContain('M1');
+    expect(partings[0]!.otherFacts.b!.text).toMatch(/^judgement\.made .*"player":"oracle"/);
   });
 });
 
