@@ -7,7 +7,11 @@ import type { Clock } from '../protocol/ports.js';
 import type { Cell } from './sweep-grid.js';
 import type { CellState } from './sweep-runs.js';
 
-type Out = Pick<WriteStream, 'write'> & { readonly isTTY?: boolean; readonly columns?: number };
+type Out = Pick<WriteStream, 'write'> & {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  readonly rows?: number;
+};
 
 const EVERY_MS = 100;
 
@@ -32,11 +36,13 @@ export function showSweep(cells: readonly Cell[], out: Out, { now }: Clock): Swe
     drawn = 0;
   };
   const draw = () => {
-    const columns = (out.columns ?? 100) - 1;
+    // A pseudo-terminal without a size says 0.
+    const columns = (out.columns || 100) - 1;
+    const shown = [...running].slice(0, Math.max(1, (out.rows || 24) - 2));
     erase();
-    for (const [{ name }, note] of running)
+    for (const [{ name }, note] of shown)
       out.write(`${`  ${name.padEnd(width)}  ${note}`.slice(0, columns)}\n`);
-    drawn = running.size;
+    drawn = shown.length;
     shownAt = now();
   };
   /** A line that stays. */

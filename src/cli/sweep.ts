@@ -35,7 +35,9 @@ export function sweepCommand(): Command {
   const command = new Command('sweep')
     .description('an experiment over seeds, casts and options; resumable, ends in a comparison')
     .argument('<experiment>', 'name of an experiment (see run --list) or a file of your own')
-    .option('--seeds <list>', 'such as 1..5 or 1,3,7', seedList, [1, 2, 3])
+    .addOption(
+      new Option('--seeds <list>', 'such as 1..5 or 1,3,7').argParser(seedList).default([1, 2, 3], '1..3'),
+    )
     .option('--set <path=a,b,c>', 'values of an option of the config, repeatable', collectAxis)
     .option('--iterations <n>', 'DPO iterations after M1', wholeNumber(0, 50))
     .option('--quick', 'small sizes: a look at the whole path, not a result')
@@ -55,7 +57,10 @@ export function sweepCommand(): Command {
       new Option('--backend <name>', 'what does the numbers').choices(BACKEND_CHOICES).default('auto'),
     );
   for (const role of ROLES)
-    command.option(`--cast.${role} <players>`, `who plays the ${role}, e.g. live,frozen:M1`);
+    command.option(
+      `--cast.${role} <players>`,
+      `who plays the ${role}, e.g. ${role === 'trainer' ? 'dpo,sft-positives' : 'live,frozen:M1'}`,
+    );
   return command
     .option('--json', 'one JSON line at the end, progress off')
     .option('--quiet', 'no progress')

@@ -11,6 +11,7 @@ import {
   seedList,
   splitValues,
 } from '../../src/cli/sweep-grid.js';
+import { showSweep } from '../../src/cli/sweep-progress.js';
 import { type Before, type CellState, runCells } from '../../src/cli/sweep-runs.js';
 import { testFolder } from '../support/folder.js';
 
@@ -156,5 +157,49 @@ describe('running the grid', () => {
     await settle(2, { state: 'stopped' });
     expect(begun).toHaveLength(2);
     expect(await end()).toEqual(['stopped', 'stopped', 'waiting', 'waiting']);
+  });
+});
+
+describe('progress', () => {
+  const cells = cellsOf(grid());
+  function shown(isTTY: boolean): string {
+    let text = '';
+    let at = 0;
+    const write = (part: string | Uint8Array): boolean => {
+      text += part;
+      return true;
+    };
+    const out = { isTTY, columns: 40, rows: 10, write };
+    const progress = showSweep(cells, out, { now: () => (at += 1000) });
+    const [one, two] = cells as [(typeof cells)[0], (typeof cells)[0]];
+    progress.changed(one, { state: 'running', note: 'starting' });
+    progress.changed(one, { state: 'running', note: `10 %  ${'measuring '.repeat(20)}` });
+    progress.changed(two, { state: 'running', note: 'starting' });
+    progress.changed(one, { state: 'finished' });
+    progress.changed(two, { state: 'failed', reason: 'broken' });
+    progress.end();
+    return text;
+  }
+
+  it('is a plain line when a run begins and ends, where there is no terminal', () => {
+    const lines = shown(false).trimEnd().split('\n');
+    expect(lines).toHaveLength(4);
+    expect(lines[2]).toMatch(/^\[1\/2\] run_seed-1 {2}finished in 0:0\d$/);
+    expect(lines[3]).toMatch(/^\[2\/2\] run_seed-2 {2}failed: broken$/);
+  });
+
+  it('is one living line for each running run on a terminal, none wider than it, none left at the end', () => {
+    const text = shown(true).replaceAll('\x1b[', '⎋');
+    let screen: string[] = [];
+    for (const part of text.split(/(?=⎋\d+A⎋J)/)) {
+      const up = /^⎋(\d+)A⎋J/.exec(part);
+      if (up) screen = screen.slice(0, screen.length - Number(up[1]));
+      const lines = part.slice(up?.[0].length ?? 0).split('\n');
+      expect(lines.pop()).toBe('');
+      expect(lines.every((line) => line.length < 40)).toBe(true);
+      screen.push(...lines);
+    }
+    expect(screen).toHaveLength(2);
+    expect(screen[1]).toContain('failed: broken');
   });
 });
