@@ -69,7 +69,8 @@ export async function checkCells(
     const set = settings.flatMap(({ path, value }) => collectSet(`${path}=${value}`));
     const shared = { quick, world, data, model, iterations };
     const given = Object.fromEntries(Object.entries(shared).filter(([, value]) => value !== undefined));
-    await configOf(experiment, { ...given, seed, set, workers: 1, backend: 'auto' });
+    // The machine is no part of a config.
+    await configOf(experiment, { ...given, seed, set } as Parameters<typeof configOf>[1]);
   }
 }
 
