@@ -80,14 +80,23 @@ interface Draft {
   readonly runs: ArmRun[];
 }
 
-/** The same arm and seed twice is a repetition: an arm of its own. */
+/** The same arm and seed once more: a fork from another place, or a repetition. An arm of its own in any case. */
+function turned(run: ComparedRun, traits: Flat, turn: number): Flat {
+  if (turn === 1) return traits;
+  const fork = run.facts.forks.at(-1);
+  const place: [string, unknown][] = fork ? [['fork.seq', fork.seq]] : [];
+  return turn === 2 && fork
+    ? new Map([...traits, ...place])
+    : new Map([...traits, ...place, ['repetition', fork ? turn - 1 : turn]]);
+}
+
 function draftsOf(runs: readonly ComparedRun[]): Draft[] {
   const drafts = new Map<string, Draft>();
   for (const run of runs) {
     const traits = traitsOf(run);
     const seed = pairingSeed(run, runs);
     for (let turn = 1; ; turn++) {
-      const own = turn === 1 ? traits : new Map([...traits, ['repetition', turn] as const]);
+      const own = turned(run, traits, turn);
       const draft = drafts.get(keyOf(own)) ?? { traits: own, runs: [] };
       if (draft.runs.some((known) => known.seed === seed)) continue;
       drafts.set(keyOf(own), { ...draft, runs: [...draft.runs, { ...run, seed }] });

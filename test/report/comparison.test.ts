@@ -214,7 +214,14 @@ describe('where runs part', () => {
 
   it('a fork shares its parent’s lines up to run.forked, and is paired with it', async () => {
     fork();
+    copyRun(at('fork'), at('fork-2'));
     const { partings, arms } = await compared('plain-1', 'fork');
+    const three = await compared('plain-1', 'fork', 'fork-2');
+    expect(three.arms.map(({ label }) => label)).toEqual([
+      expect.stringMatching(/^judge\.samples=2/),
+      expect.stringMatching(/fork=after SFT$/),
+      expect.stringMatching(/fork=after SFT fork\.seq=60$/),
+    ]);
     expect(arms[1]!.label).toBe('judge.samples=1 fork=after SFT');
     expect(partings).toMatchObject([{ seed: 1, common: forkAt, firstOther: null }]);
     expect(partings[0]!.b).toMatchObject({ seq: forkAt });
