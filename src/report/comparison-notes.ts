@@ -79,6 +79,16 @@ function machines(arms: readonly Arm[]): string[] {
     : [];
 }
 
+/** The same config may have read another M0 from the same place. */
+function bases(arms: readonly Arm[]): string[] {
+  const runs = all(arms);
+  const hashes = runs.map(({ facts }) => facts.weights.get('M0'));
+  const other = runs.find((_, i) => hashes[i] !== hashes[0]);
+  return other && other.config.model === runs[0]!.config.model
+    ? [`${other.path} began from another M0 than ${runs[0]!.path}, though the configs name the same`]
+    : [];
+}
+
 export const notesOf = (arms: readonly Arm[], measures: readonly Measure[]): string[] => [
   ...unfinished(arms),
   ...seedsApart(arms),
@@ -86,4 +96,5 @@ export const notesOf = (arms: readonly Arm[], measures: readonly Measure[]): str
   ...missing(measures, arms),
   ...tests(arms),
   ...machines(arms),
+  ...bases(arms),
 ];

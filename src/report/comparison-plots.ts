@@ -63,14 +63,15 @@ function panel(
   more: PanelOptions,
 ): Part {
   const domain = legendOf(comparison);
-  const cycle = (of: readonly string[]) => domain.map((_, i) => of[i % of.length]!);
+  // A colour that comes again has another shape.
+  const shapeOf = (i: number) => SHAPES[(i + 3 * Math.floor(i / COLOURS.length)) % SHAPES.length]!;
   const by = (range: readonly string[]): Part => ({
     field: 'arm',
     type: 'nominal',
-    scale: { domain, range: cycle(range) },
+    scale: { domain, range },
     legend: domain.length > 1 ? { title: null } : null,
   });
-  const colour = by(COLOURS);
+  const colour = by(domain.map((_, i) => COLOURS[i % COLOURS.length]!));
   const x: Part = {
     field: 'x',
     type: 'quantitative',
@@ -107,7 +108,7 @@ function panel(
       },
       {
         mark: { type: 'point', filled: true, size: 55, opacity: 1 },
-        encoding: { x, y, color: colour, shape: by(SHAPES) },
+        encoding: { x, y, color: colour, shape: by(domain.map((_, i) => shapeOf(i))) },
       },
     ],
   };

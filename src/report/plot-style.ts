@@ -28,7 +28,7 @@ export const SHAPES = [
 ];
 export const INK = '#222222';
 const FONT = 'Helvetica, Arial, "DejaVu Sans", sans-serif';
-const LABEL_WIDTH = 60;
+const LABEL_WIDTH = 90;
 
 /** Fits a legend. */
 export const shorter = (text: string): string =>

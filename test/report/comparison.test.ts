@@ -304,6 +304,22 @@ describe('what is not whole', () => {
   });
 });
 
+describe('what a reader must not overlook', () => {
+  it('another M0 under the same config, other backends, and what few seeds can say', async () => {
+    relog(at('plain-2'), at('rebased'), {
+      config: (config) => ({ ...config, used: { backend: 'wasm' } }),
+      edit: (one) =>
+        one.type === 'run.start' ? ({ ...one, body: { ...one.body, baseHash: 'other' } } as Envelope) : one,
+    });
+    const notes = (await compared('plain-1', 'rebased')).notes.join('\n');
+    expect(notes).toMatch(/rebased began from another M0/);
+    expect(notes).toMatch(/different backends \(onnx, wasm\)/);
+    expect((await compared('plain-1', 'oracle-1')).notes.join('\n')).toMatch(/one seed/);
+    const two = await compared('plain-1', 'plain-2', 'oracle-1', 'oracle-2');
+    expect(two.notes).toContain("2 seeds: p over seeds can't fall below 0.50, however large the difference");
+  });
+});
+
 describe('what can’t be compared is refused', () => {
   it('runs of two worlds', async () => {
     relog(at('plain-1'), at('elsewhere'), {
