@@ -4,7 +4,6 @@
  * differently, so the first fact that only one of them holds is looked for as well, whatever the order.
  */
 import { createReadStream } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { sha256 } from '../log/chain.js';
 
 /** A message, shortly. */
@@ -71,17 +70,21 @@ export interface LogToRead {
   readonly lines: number;
 }
 
+/** Only `\n` ends a line: a text may hold U+2028, which readline may take for one too. */
 async function* linesOf({ log, lines }: LogToRead): AsyncGenerator<string, undefined> {
-  const input = createReadStream(log, { highWaterMark: 1 << 18 });
-  const reader = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY });
+  const input = createReadStream(log, { encoding: 'utf8', highWaterMark: 1 << 18 });
   let left = lines;
+  let rest = '';
   try {
-    for await (const line of reader) {
-      if (left-- <= 0) return;
-      yield line;
+    for await (const chunk of input) {
+      const whole = `${rest}${chunk}`.split('\n');
+      rest = whole.pop()!;
+      for (const line of whole) {
+        if (left-- <= 0) return;
+        yield line;
+      }
     }
   } finally {
-    reader.close();
     input.destroy();
   }
 }

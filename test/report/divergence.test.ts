@@ -9,7 +9,13 @@ import { testFolder } from '../support/folder.js';
 
 const filtered = (n: number): Message => ({
   type: 'pair.withheld',
-  body: { episode: `1-${n}`, iteration: 1, reason: 'tie', detail: `no ${n}`, positives: [] } as never,
+  body: {
+    episode: `1-${n}`,
+    iteration: 1,
+    reason: 'tie',
+    detail: `no ${n} \u2028 é`,
+    positives: [],
+  } as never,
 });
 const start = (hash: string): Message => ({ type: 'run.start', body: { configHash: hash, baseHash: 'b' } });
 
