@@ -2,11 +2,10 @@
  * What `eval` measures and how: the model's folder, the config (a run's own, or the default world's), and where the other
  * versions lie that a cast judge may need.
  */
-import { readFileSync } from 'node:fs';
-import { type Config, type ConfigPart, configSchema, mergeParts, resolveConfig } from '../protocol/config.js';
-import { reasonOf, SoliloquyError } from '../protocol/errors.js';
+import { type Config, type ConfigPart, mergeParts, resolveConfig } from '../protocol/config.js';
 import { type VersionId, versionId } from '../protocol/ids.js';
 import { type WorldName, worldPresets } from '../protocol/presets.js';
+import { readRunConfig } from '../store/run-config.js';
 import { runFolder } from '../store/run-folder.js';
 import { type ModelArgument, runOrModel, versionsIn } from './model-argument.js';
 
@@ -28,24 +27,6 @@ export interface Subject {
   folderOf(version: VersionId): string | undefined;
 }
 
-/** A run's config.json as a part: what it holds beside the config (what it was used with) is left out. */
-function configOfRun(path: string): { readonly part: ConfigPart; readonly backend: string | null } {
-  const file = runFolder(path).config;
-  try {
-    const raw = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
-    const part = Object.fromEntries(Object.entries(raw).filter(([key]) => key in configSchema.shape));
-    const { backend } = (raw.used ?? {}) as { backend?: unknown };
-    return { part: part as ConfigPart, backend: typeof backend === 'string' ? backend : null };
-  } catch (cause) {
-    throw new SoliloquyError(
-      'data.unreadable',
-      `${file} can't be read as a run's config: ${reasonOf(cause)}`,
-      { file, fix: 'name the folder of a run that has its config.json' },
-      { cause },
-    );
-  }
-}
-
 /** Flags given, without those that are not: an absent one changes nothing. */
 function flagsOf({ data, seed, heldOut, probes }: SubjectOptions, world: WorldName | undefined): ConfigPart {
   return mergeParts({ seed, world: { name: world, data, heldOut, probes } } as ConfigPart);
@@ -60,8 +41,9 @@ function subjectInRun(
   { path, version }: NonNullable<ModelArgument['run']>,
   options: SubjectOptions,
 ): Subject {
-  const { part, backend } = configOfRun(path);
-  const config = resolveConfig(part, flagsOf(options, options.world));
+  const found = readRunConfig(path);
+  const { backend } = found;
+  const config = resolveConfig(found.config, flagsOf(options, options.world));
   const known = versionsIn(path);
   const born = new Set(known.slice(0, known.indexOf(version) + 1));
   const folderOf = (other: VersionId) => (born.has(other) ? runFolder(path).model(other) : castFolder(other));

@@ -3,7 +3,7 @@
  */
 import { isSoliloquyError, reasonOf } from '../protocol/errors.js';
 
-const WRONG_USAGE = new Set(['usage', 'config.invalid', 'cast.invalid']);
+const WRONG_USAGE = new Set(['usage', 'config.invalid', 'cast.invalid', 'runs.incomparable']);
 
 export const exitCodeOf = (error: unknown): 1 | 2 =>
   isSoliloquyError(error) && WRONG_USAGE.has(error.code) ? 2 : 1;

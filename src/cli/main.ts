@@ -4,6 +4,7 @@
  * 0 fine, 1 failed, 2 wrong usage.
  */
 import { Command, CommanderError } from 'commander';
+import { compareCommand } from './compare.js';
 import { doctorCommand } from './doctor.js';
 import { evalCommand } from './eval.js';
 import { exportCommand } from './export.js';
@@ -17,6 +18,7 @@ import { replayCommand } from './replay.js';
 import { resumeCommand } from './resume.js';
 import { runCommand } from './run.js';
 import { scoreCommand } from './score.js';
+import { sweepCommand } from './sweep.js';
 import { trainCommand } from './train.js';
 
 export function program(): Command {
@@ -34,6 +36,8 @@ export function program(): Command {
     resumeCommand,
     replayCommand,
     forkCommand,
+    sweepCommand,
+    compareCommand,
     evalCommand,
     scoreCommand,
     generateCommand,

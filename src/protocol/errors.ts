@@ -16,6 +16,7 @@ export type ErrorCode =
   | 'run.exists'
   | 'run.missing'
   | 'run.locked'
+  | 'runs.incomparable'
   | 'log.invalid'
   | 'replay.diverged'
   | 'log.write'

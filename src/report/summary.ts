@@ -8,13 +8,14 @@ import type { IterationTally, Tally } from './tally.js';
 
 const DASH = '–';
 
-type Row = readonly string[];
+export type Row = readonly string[];
 
-function table(head: Row, rows: readonly Row[]): string {
+/** Columns without frames: those of text (by place) to the left, the others to the right. */
+export function table(head: Row, rows: readonly Row[], text: readonly number[] = [0]): string {
   const out = new Table({
     head: [...head],
     style: { head: [], border: [], compact: true },
-    colAligns: head.map((_, i) => (i === 0 ? 'left' : 'right')),
+    colAligns: head.map((_, i) => (text.includes(i) ? 'left' : 'right')),
     chars: {
       mid: '',
       'left-mid': '',
