@@ -57,7 +57,7 @@ export async function refold(
       return { fold, ...noted.notes, log: { head: end.head, count: end.count, bytes: end.bytes }, end };
     }
     for (const line of step.value) {
-      if (line.envelope.seq >= until) {
+      if (fold.seq >= until) {
         await blocks.return(undefined as never);
         return { fold, ...noted.notes, log: { head, count: fold.seq, bytes }, end: null };
       }

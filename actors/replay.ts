@@ -79,10 +79,10 @@ export async function replayRun(options: ReplayOptions): Promise<Replayed> {
       break;
     }
     for (const line of step.value) {
-      if (line.envelope.seq > until) break reading;
-      fold.take(line);
+      if (fold.seq > until) break reading;
+      const envelope = fold.take(line);
       head = line.head;
-      const held = onMessage?.(line.envelope);
+      const held = onMessage?.(envelope);
       if (held) await held;
     }
   }

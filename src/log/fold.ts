@@ -8,9 +8,10 @@
  */
 import { SoliloquyError } from '../protocol/errors.js';
 import type { Envelope, MessageType } from '../protocol/messages.js';
-import { openLine } from './chain.js';
+import { isSealed, openLine } from './chain.js';
 import type { Delivery, Queued } from './delivery.js';
 import { differenceOf } from './difference.js';
+import { envelopeOf, type LogLine } from './reader.js';
 
 /** Said from outside, while nothing waited. */
 const OUTSIDE: ReadonlySet<MessageType> = new Set<MessageType>([
@@ -23,19 +24,9 @@ const OUTSIDE: ReadonlySet<MessageType> = new Set<MessageType>([
 /** Said by who goes on with a log; they stand wherever it was cut. */
 const SEAMS: ReadonlySet<MessageType> = new Set<MessageType>(['run.forked', 'run.resumed']);
 
-/** A line without its hash, and what it says. */
-export interface LogLine {
-  readonly envelope: Envelope;
-  readonly text: string;
-  /** Of the chain after it. */
-  readonly head: string;
-  /** In the file, with its newline. */
-  readonly bytes: number;
-}
-
 export interface Fold {
-  /** Takes the next line, or throws `replay.diverged`. */
-  take(line: LogLine): void;
+  /** Takes the next line and gives what it says, or throws `replay.diverged`. */
+  take(line: LogLine): Envelope;
   /** The line just taken was answered in part: its job has more to say before anything else. */
   readonly midJob: boolean;
   /** Seq of the next line. */
@@ -58,40 +49,44 @@ export function createFold({ delivery, observe, isLast }: FoldOptions): Fold {
   let finished = false;
   let paused = false;
 
-  const takeAnswer = ({ envelope, text }: LogLine): void => {
-    const { from, to, cause, type } = envelope;
+  const takeAnswer = ({ from, to, cause, type }: Envelope): void => {
     const oldest = running[0];
     if (oldest?.from !== from || !oldest.open.has(cause)) {
       const awaited = oldest
         ? `an answer of ${oldest.from} to seq ${[...oldest.open.keys()].join(', ')}`
         : 'nothing: all was answered';
-      throw diverged(seq, awaited, `${type} of ${from} to seq ${cause}`, { text });
+      throw diverged(seq, awaited, `${type} of ${from} to seq ${cause}`, {});
     }
     midJob = !delivery.answered(to, cause);
   };
-  const place = (line: LogLine): void => {
-    const { type } = line.envelope;
-    if (line.envelope.seq !== seq)
-      throw diverged(seq, `a line with seq ${seq}`, `one with seq ${line.envelope.seq}`, {});
-    if (SEAMS.has(type)) return;
-    if (midJob) takeAnswer(line);
-    else if (queue.length > 0) compare(queue.shift()!, line);
+  /** A line that no role says. */
+  const place = (line: LogLine): Envelope => {
+    const envelope = envelopeOf(line);
+    const { type } = envelope;
+    if (SEAMS.has(type)) return envelope;
+    if (midJob) takeAnswer(envelope);
+    else if (queue.length > 0) throw unlike(queue[0]!, envelope);
     else {
       delivery.rest();
-      if (!OUTSIDE.has(type)) takeAnswer(line);
+      if (!OUTSIDE.has(type)) takeAnswer(envelope);
     }
+    return envelope;
   };
   return {
     take(line) {
-      const { envelope } = line;
-      if (finished) throw diverged(seq, 'the end of the log', envelope.type, {});
-      place(line);
+      const said = midJob || queue.length === 0 ? undefined : saidAs(queue[0]!, line.line);
+      if (finished) throw diverged(seq, 'the end of the log', `line ${line.number}`, {});
+      if (said) queue.shift();
+      const envelope = said ?? place(line);
+      if (envelope.seq !== seq)
+        throw diverged(seq, `a line with seq ${seq}`, `one with seq ${envelope.seq}`, {});
       seq++;
       if (envelope.to === 'coordinator' && envelope.type === 'run.pause') paused = true;
       if (envelope.to === 'coordinator' && envelope.type === 'run.resume') paused = false;
       observe(envelope);
       delivery.deliver(envelope);
       finished = isLast(envelope.type);
+      return envelope;
     },
     get midJob() {
       return midJob;
@@ -108,13 +103,22 @@ export function createFold({ delivery, observe, isLast }: FoldOptions): Fold {
   };
 }
 
-function compare({ from, to, cause, message }: Queued, { envelope, text }: LogLine): void {
-  const { v, seq, at } = envelope;
-  const { type, body } = message;
-  const expected = openLine({ v, seq, at, from, to, cause, type, body });
-  if (expected === text) return;
-  const { expected: one, got: other } = differenceOf(expected, text);
-  throw diverged(seq, one, other, { expectedLine: expected, gotLine: text });
+const BEGINNING = /^\{"v":(\d+),"seq":(\d+),"at":([^,]+),/;
+
+/** The envelope of what was said, if the line is it, byte for byte. Then nothing of the line needs to be parsed. */
+function saidAs({ from, to, cause, message: { type, body } }: Queued, line: string): Envelope | undefined {
+  const found = BEGINNING.exec(line);
+  if (!found) return undefined;
+  const open = found[0] + JSON.stringify({ from, to, cause, type, body }).slice(1, -1);
+  if (!isSealed(line, open)) return undefined;
+  return { v: Number(found[1]), seq: Number(found[2]), at: Number(found[3]), from, to, cause, type, body };
+}
+
+function unlike({ from, to, cause, message: { type, body } }: Queued, got: Envelope): SoliloquyError {
+  const { v, seq, at } = got;
+  const [expectedLine, gotLine] = [openLine({ v, seq, at, from, to, cause, type, body }), openLine(got)];
+  const difference = differenceOf(expectedLine, gotLine);
+  return diverged(seq, difference.expected, difference.got, { expectedLine, gotLine });
 }
 
 function diverged(seq: number, expected: string, got: string, fields: Readonly<Record<string, unknown>>) {

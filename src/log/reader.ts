@@ -1,14 +1,13 @@
 /**
- * Reads messages.jsonl a block at a time: chain checked, each line validated at this door, memory flat. A torn last line (a
- * crash in mid-write) ends the reading and is reported; any other bad line is an error that names the file and the line.
- * A body is given as it was written, field for field: a replay compares texts.
+ * Reads messages.jsonl a block at a time: chain checked, memory flat; a line is validated when it is turned into an envelope. A
+ * torn last line (a crash in mid-write) ends the reading and is reported; any other bad line is an error that names the file and
+ * the line. A body is given as it was written, field for field: a replay compares texts.
  */
 import { createReadStream, existsSync } from 'node:fs';
 import { z } from 'zod';
 import { reasonOf, SoliloquyError } from '../protocol/errors.js';
 import { type Envelope, FORMAT_VERSION, messageSchema } from '../protocol/messages.js';
-import { checkLine, GENESIS, unsealed } from './chain.js';
-import type { LogLine } from './fold.js';
+import { checkBytes, GENESIS } from './chain.js';
 
 const head = z.object({
   v: z.number().int(),
@@ -37,7 +36,21 @@ function upgraded(file: string, number: number, envelope: Envelope): Envelope {
   });
 }
 
-function parseLine(file: string, number: number, line: string): Envelope {
+/** A line whose hash is right. */
+export interface LogLine {
+  readonly file: string;
+  /** From 1. */
+  readonly number: number;
+  /** Without its newline. */
+  readonly line: string;
+  /** Of the chain after it. */
+  readonly head: string;
+  /** In the file, with its newline. */
+  readonly bytes: number;
+}
+
+/** What a line says, or `log.invalid` that names it. */
+export function envelopeOf({ file, number, line }: LogLine): Envelope {
   const bad = (why: string, cause?: unknown) =>
     new SoliloquyError(
       'log.invalid',
@@ -86,9 +99,9 @@ export async function* readLines(file: string): AsyncGenerator<readonly LogLine[
   let size = 0;
   let rest: Buffer = Buffer.alloc(0);
   let failed = false;
-  const take = (line: string, length: number): LogLine | undefined => {
+  const take = (line: Buffer, length: number): LogLine | undefined => {
     if (failed) throw broken(file, count);
-    const next = checkLine(previous, line);
+    const next = checkBytes(previous, line);
     if (next === undefined) {
       failed = true;
       return undefined;
@@ -96,7 +109,7 @@ export async function* readLines(file: string): AsyncGenerator<readonly LogLine[
     previous = next;
     count++;
     bytes += length;
-    return { envelope: parseLine(file, count, line), text: unsealed(line), head: next, bytes: length };
+    return { file, number: count, line: line.toString('utf8'), head: next, bytes: length };
   };
   for await (const block of openForReading(file)) {
     size += (block as Buffer).length;
@@ -106,7 +119,7 @@ export async function* readLines(file: string): AsyncGenerator<readonly LogLine[
     let failure: unknown;
     try {
       for (let end = data.indexOf(10); end >= 0; end = data.indexOf(10, at)) {
-        const line = take(data.toString('utf8', at, end), end + 1 - at);
+        const line = take(data.subarray(at, end), end + 1 - at);
         if (line) lines.push(line);
         at = end + 1;
       }
@@ -118,7 +131,7 @@ export async function* readLines(file: string): AsyncGenerator<readonly LogLine[
     rest = data.subarray(at);
   }
   if (rest.length > 0) {
-    const line = take(rest.toString('utf8'), rest.length);
+    const line = take(rest, rest.length);
     if (line) yield [line];
   }
   return { head: previous, count, torn: failed, bytes, size };
@@ -130,7 +143,7 @@ export async function* readLog(file: string): AsyncGenerator<Envelope, LogEnd> {
   for (;;) {
     const step = await blocks.next();
     if (step.done) return step.value;
-    for (const { envelope } of step.value) yield envelope;
+    for (const line of step.value) yield envelopeOf(line);
   }
 }
 

@@ -6,7 +6,7 @@ import type { RngKey, Sampling } from '../protocol/lm.js';
 import type { BodyOf, Generation } from '../protocol/messages.js';
 import type { Recording } from '../protocol/ports.js';
 import { GENESIS } from './chain.js';
-import { readLines } from './reader.js';
+import { envelopeOf, readLines } from './reader.js';
 
 const roleOf = (id: string): string => id.slice(0, id.indexOf('/'));
 const questionOf = (id: string, { temperature, topP, maxNewTokens }: Sampling, prompt: string): string =>
@@ -19,8 +19,10 @@ export async function readRecording(file: string, name: string): Promise<Recordi
   const answers = new Map<string, Generation[]>();
   let headHash = GENESIS;
   for await (const lines of readLines(file))
-    for (const { envelope, head } of lines) {
-      headHash = head;
+    for (const line of lines) {
+      headHash = line.head;
+      if (!/"type":"model\.(request|result)"/.test(line.line)) continue;
+      const envelope = envelopeOf(line);
       if (envelope.type === 'model.request')
         asked.set(envelope.seq, envelope.body as BodyOf<'model.request'>);
       if (envelope.type !== 'model.result') continue;
