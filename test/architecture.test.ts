@@ -18,7 +18,7 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   pool: ['protocol', 'rng', 'lm'],
   players: ['protocol', 'rng', 'stages', 'pool'],
   inspector: ['protocol', 'log'],
-  report: ['protocol', 'log'],
+  report: ['protocol', 'rng', 'log', 'stages'],
   machines: ['protocol', 'stages'],
   actors: [
     'protocol',

@@ -15,6 +15,7 @@ import { pretrainCommand } from './pretrain.js';
 import { runCommand } from './run.js';
 import { scoreCommand } from './score.js';
 import { trainCommand } from './train.js';
+import { whyCommand } from './why.js';
 
 export function program(): Command {
   const soliloquy = new Command('soliloquy')
@@ -29,6 +30,7 @@ export function program(): Command {
   const commands = [
     runCommand,
     evalCommand,
+    whyCommand,
     scoreCommand,
     generateCommand,
     exportCommand,

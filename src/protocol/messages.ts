@@ -86,7 +86,17 @@ export const messageSchema = z.discriminatedUnion('type', [
       /** What differs from the parent's config: dotted path → new value. */
       changes: z.record(z.string(), z.unknown()),
       /** Facts that were changed by hand: they stand after this message as they are now. */
-      overrides: z.array(z.object({ seq: whole, path: z.string(), was: z.unknown(), value: z.unknown() })),
+      overrides: z.array(
+        z.object({
+          /** In the parent's log. */
+          seq: whole,
+          /** Type and id: what the fact is known by, wherever it stands. */
+          fact: z.string(),
+          path: z.string(),
+          was: z.unknown(),
+          value: z.unknown(),
+        }),
+      ),
     }),
   ),
   /** The run goes on after a crash or a stop. */
