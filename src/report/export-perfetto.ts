@@ -166,7 +166,7 @@ export async function exportPerfetto(
       tid,
       ts,
       dur: 1,
-      args: { seq, from, to, cause, ...aboutOf(body) },
+      args: { seq, from, to, cause, body: aboutOf(body) },
     });
     if (cause >= 0) {
       put({ ph: 's', name: 'cause', cat: 'cause', id: seq, tid: tracks[cause]!, ts: times[cause]! });
