@@ -3,11 +3,10 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
-import { sha256 } from '../log/chain.js';
 import { configSchema, resolveConfig } from '../protocol/config.js';
 import { isSoliloquyError, reasonOf, SoliloquyError } from '../protocol/errors.js';
 import type { JudgeTemplate, PromptFormat } from '../protocol/records.js';
-import type { RunConfig } from '../report/run-record.js';
+import type { RunConfig, Settings } from '../report/run-record.js';
 import { type RunFolder, runFolder } from '../store/run-folder.js';
 
 export interface RunArgument extends RunConfig {
@@ -29,16 +28,25 @@ export function runArgument(text: string): RunArgument {
   return { name: basename(path), folder, log: folder.log, ...configIn(folder.config) };
 }
 
-/** A run's config.json: the config, and what it was used with. */
+type Raw = Readonly<Record<string, unknown>>;
+
+/** A config, and the judge template that it was used with. */
+function settingsIn(raw: Raw): Settings {
+  const part = Object.fromEntries(Object.entries(raw).filter(([key]) => key in configSchema.shape));
+  const { template } = raw.used as { template: JudgeTemplate };
+  if (!template?.verdict) throw new Error('it names no judge template');
+  return { config: resolveConfig(part), template };
+}
+
+/** A run's config.json: the config, what it was used with, and in a fork the parent's (`initial`). */
 function configIn(file: string): RunConfig {
   try {
     const text = readFileSync(file, 'utf8');
-    const raw = JSON.parse(text) as Record<string, unknown>;
-    const part = Object.fromEntries(Object.entries(raw).filter(([key]) => key in configSchema.shape));
-    const { template, format } = raw.used as { template: JudgeTemplate; format: PromptFormat };
-    if (!template?.verdict || !format?.chat)
-      throw new Error('it names no judge template or no prompt format');
-    return { config: resolveConfig(part), template, format, hash: sha256(text) };
+    const raw = JSON.parse(text) as Raw;
+    const { format } = raw.used as { format: PromptFormat };
+    if (!format?.chat) throw new Error('it names no prompt format');
+    const { initial } = raw as { initial?: Raw };
+    return { ...settingsIn(raw), format, initial: initial ? settingsIn(initial) : null };
   } catch (cause) {
     throw new SoliloquyError(
       'data.unreadable',

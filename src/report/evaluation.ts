@@ -56,11 +56,11 @@ export function evaluationOf(record: RunRecord, version: string): Evaluation | u
 const bodies = <T extends MessageType>(placed: readonly Placed<T>[]): BodyOf<T>[] =>
   placed.map(({ body }) => body);
 
-/** The numbers once more, from the facts alone; null where the config that they were made with is the parent run's. */
+/** The numbers once more, from the facts alone; null where the config that they were made with is not to be known. */
 export function computedAgain(record: RunRecord, evaluation: Evaluation): readonly Metric[] | null {
-  const { config, template } = record;
-  const { seq } = evaluation.made;
-  if (!record.configHolds(seq, 'seed', 'evaluate', 'judge.template', 'world.name')) return null;
+  const settings = record.settingsAt(evaluation.made.seq);
+  if (settings === null) return null;
+  const { config, template } = settings;
   return metricsOf(
     {
       version: evaluation.version,

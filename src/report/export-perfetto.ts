@@ -28,7 +28,11 @@ const TRACKS = [
   'record',
 ];
 
-const trackOf = (address: Address): number => TRACKS.indexOf(address.split(':')[0]!) + PHASES + 1;
+/** What stands on no known track stands on the last. */
+const trackOf = (address: Address): number => {
+  const known = TRACKS.indexOf(address.split(':')[0]!);
+  return (known < 0 ? TRACKS.length - 1 : known) + PHASES + 1;
+};
 
 interface TraceEvent {
   readonly ph: 'M' | 'X' | 'B' | 'E' | 'b' | 'e' | 's' | 'f' | 'C';

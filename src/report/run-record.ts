@@ -4,19 +4,23 @@
  */
 import { indexLog, type LogIndex } from '../log/log-index.js';
 import { castText, isModelCast, membersOf, parseCast, versionFor } from '../protocol/cast.js';
-import type { Config } from '../protocol/config.js';
+import { type Config, configSchema } from '../protocol/config.js';
 import { versionOf } from '../protocol/ids.js';
 import type { BodyOf, Envelope, MessageType } from '../protocol/messages.js';
 import type { JudgeTemplate, PromptFormat } from '../protocol/records.js';
 import { emptyTally, type Tally, tallyMessage } from './tally.js';
 
-/** What a run's config.json says. */
-export interface RunConfig {
+/** What a part of a log was made with. */
+export interface Settings {
   readonly config: Config;
   readonly template: JudgeTemplate;
+}
+
+/** What a run's config.json says. */
+export interface RunConfig extends Settings {
   readonly format: PromptFormat;
-  /** sha-256 of the file, which `run.start` names. */
-  readonly hash: string;
+  /** Of a fork: what the log's first part was made with; null where the file doesn't say. */
+  readonly initial: Settings | null;
 }
 
 type Override = BodyOf<'run.forked'>['overrides'][number];
@@ -34,10 +38,27 @@ export interface RunRecord extends RunConfig {
   readonly episodes: ReadonlyMap<number, number>;
   body<T extends MessageType>(type: T, seq: number): BodyOf<T>;
   weightsOf(version: string): string | null;
-  /** Whether the run's config says of these options what held at a seq: a later fork may have changed them. */
-  configHolds(seq: number, ...options: readonly string[]): boolean;
+  /** What a message was made with; null where that is not to be known. */
+  settingsAt(seq: number): Settings | null;
   /** Why a fact stands here as no machine or model made it. */
   changedByHand(envelope: Envelope): Override | undefined;
+}
+
+type Fork = Pick<BodyOf<'run.forked'>, 'overrides' | 'config'> & { readonly seq: number };
+
+/** The run's own settings after its last fork, the parent's before the first, else what the fork before says. */
+function settingsAt(run: RunConfig, forks: readonly Fork[], seq: number): Settings | null {
+  const before = forks.filter((fork) => fork.seq < seq);
+  if (before.length === forks.length) return run;
+  const said = before.at(-1);
+  if (!said) return run.initial;
+  const parsed = configSchema.safeParse(said.config);
+  if (!parsed.success) return null;
+  const config = parsed.data;
+  const judgedAlike = (other: Settings) =>
+    other.config.judge.template === config.judge.template && other.config.world.name === config.world.name;
+  const alike = [run, run.initial].find((other) => other !== null && judgedAlike(other));
+  return alike ? { config, template: alike.template } : null;
 }
 
 /** What a fact is known by, wherever it stands. */
@@ -54,7 +75,7 @@ export async function openRecord(
   const made = new Map<string, number>();
   const evaluated = new Map<string, number>();
   const weights = new Map<string, string>();
-  const forks: (Pick<BodyOf<'run.forked'>, 'overrides' | 'changes'> & { readonly seq: number })[] = [];
+  const forks: Fork[] = [];
   const episodes = new Map<number, number>();
   const tally = emptyTally();
   let baseHash: string | null = null;
@@ -70,8 +91,8 @@ export async function openRecord(
       weights.set(version, weightsHash);
     } else if (type === 'evaluation.made') evaluated.set((body as BodyOf<'evaluation.made'>).version, seq);
     else if (type === 'run.forked') {
-      const { overrides, changes } = body as BodyOf<'run.forked'>;
-      forks.push({ seq, overrides, changes });
+      const { overrides, config } = body as BodyOf<'run.forked'>;
+      forks.push({ seq, overrides, config });
     } else if (type === 'prompt.made' || type === 'prompt.filtered' || type === 'prompt.failed') {
       const { iteration } = body as { iteration: number };
       episodes.set(iteration, (episodes.get(iteration) ?? 0) + 1);
@@ -88,14 +109,7 @@ export async function openRecord(
     episodes,
     body: <T extends MessageType>(_type: T, seq: number) => index.read(seq).body as BodyOf<T>,
     weightsOf: (version) => weights.get(version) ?? null,
-    configHolds: (seq, ...options) =>
-      !forks.some(
-        (fork) =>
-          seq < fork.seq &&
-          Object.keys(fork.changes).some((path) =>
-            options.some((option) => `${path}.`.startsWith(`${option}.`)),
-          ),
-      ),
+    settingsAt: (seq) => settingsAt(run, forks, seq),
     changedByHand: (envelope) =>
       forks
         .filter(({ seq }) => seq < envelope.seq)

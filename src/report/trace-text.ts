@@ -35,8 +35,12 @@ function factText(value: Fact, options: TextOptions): string {
   return String(value);
 }
 
-/** Names and other short texts stand without quotes where nothing in them could mislead. */
-const plain = (text: string): string => (quoted(text) === `"${text}"` ? text : quoted(text));
+/** Names and our own words stand without quotes, unless there is something in them that must be escaped. */
+function plain(text: string): string {
+  const escaped = quoted(text);
+  const inside = escaped.slice(1, -1).replaceAll('\\"', '"').replaceAll('\\\\', '\\');
+  return inside === text ? text : escaped;
+}
 
 const place = ({ seq, type, from, to }: Line): string => `[seq ${seq}  ${type}  ${from} → ${to}]`;
 

@@ -87,9 +87,9 @@ export function judgementTrace(record: RunRecord, episode: Episode, said: Judgem
     };
   }
   const { facts, asked } = drawing(record, episode, said.seq, generation);
-  const read = parseVerdict(generation.text, record.template);
-  const checked = byHand.length === 0 && record.configHolds(said.seq, 'judge.template', 'world.name');
-  const same = verdictText(read) === verdictText(verdict);
+  const settings = byHand.length > 0 ? null : record.settingsAt(said.seq);
+  const read = settings && parseVerdict(generation.text, settings.template);
+  const differs = read !== null && verdictText(read) !== verdictText(verdict);
   return {
     kind: 'judgement',
     title,
@@ -98,7 +98,7 @@ export function judgementTrace(record: RunRecord, episode: Episode, said: Judgem
     ...asked,
     facts: { player, ...facts },
     notes: byHand,
-    ...(checked && !same ? { problem: `the text reads ${verdictText(read)}` } : {}),
+    ...(differs ? { problem: `the text reads ${verdictText(read)}` } : {}),
   };
 }
 

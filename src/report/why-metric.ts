@@ -2,11 +2,12 @@
  * Why a number: its value as it is recorded and as it comes out again, how it is computed, the facts behind it, and those that
  * add the most and the least to it.
  */
+import type { VersionId } from '../protocol/ids.js';
 import type { BodyOf, Metric } from '../protocol/messages.js';
 import { keys } from '../stages/keys.js';
 import { type Contribution, compositionOf } from './contributions.js';
 import { computedAgain, type Evaluation } from './evaluation.js';
-import type { RunRecord } from './run-record.js';
+import type { RunRecord, Settings } from './run-record.js';
 import { type Fact, known, lineOf, type Trace } from './trace.js';
 
 const EXAMPLES = 3;
@@ -86,7 +87,7 @@ function check(
 ): Pick<Trace, 'notes' | 'problem'> {
   if (again === null)
     return {
-      notes: ['not computed again: it was made with the parent run’s config, which a fork has changed since'],
+      notes: ['not computed again: it was made with the parent run’s config, which is not here'],
     };
   const own = again.find(({ name }) => name === metric.name);
   if (!sameMetric(own, metric))
@@ -104,43 +105,52 @@ function check(
   };
 }
 
-export function whyMetric(record: RunRecord, evaluation: Evaluation, metric: Metric): Trace {
-  const { config, template } = record;
-  const { version, made, request, metrics } = evaluation;
-  const { how, each, contributions } = compositionOf(evaluation, metric.name, template.verdict.max)!;
-  const left = contributions.filter(({ value }) => value === null).length;
-  const { resamples, confidence } = config.evaluate;
-  const { interval, n, value } = metric;
-  const bootstrap: Record<string, Fact> = interval
-    ? {
-        interval: [interval.low, interval.high],
-        resamples,
-        confidence,
-        key: keys.bootstrap(config.seed, version, bootstrapName(metric.name)),
-      }
-    : {};
-  const { notes = [], problem } = check(metric, metrics, computedAgain(record, evaluation));
+/** How the interval was drawn, as far as the settings are known. */
+function bootstrapFacts(
+  settings: Settings | null,
+  version: VersionId,
+  { name, interval }: Metric,
+): Record<string, Fact> {
+  if (!interval) return {};
+  const ends = { interval: [interval.low, interval.high] };
+  if (!settings) return ends;
+  const { seed, evaluate } = settings.config;
+  const { resamples, confidence } = evaluate;
+  return { ...ends, resamples, confidence, key: keys.bootstrap(seed, version, bootstrapName(name)) };
+}
+
+function requestTrace(record: RunRecord, settings: Settings | null, { request, version }: Evaluation): Trace {
   const { judge, reference } = request.body as BodyOf<'evaluation.request'>;
+  const { sampling = {}, judgeSamples } = settings?.config.evaluate ?? {};
+  const facts = known({ judge, reference, weights: record.weightsOf(version), ...sampling, judgeSamples });
+  return { kind: 'evaluation', title: `evaluation of ${version}`, line: lineOf(request), facts };
+}
+
+export function whyMetric(record: RunRecord, evaluation: Evaluation, metric: Metric): Trace {
+  const { version, made, metrics } = evaluation;
+  const { name, interval, n, value } = metric;
+  const settings = record.settingsAt(made.seq);
+  const { how, each, contributions } = compositionOf(
+    evaluation,
+    name,
+    (settings ?? record).template.verdict.max,
+  )!;
+  const left = contributions.filter((one) => one.value === null).length;
+  const { notes = [], problem } = check(metric, metrics, computedAgain(record, evaluation));
   return {
     kind: 'metric',
-    title: `${version}/${metric.name} = ${value === null ? 'undefined' : value}`,
+    title: `${version}/${name} = ${value === null ? 'undefined' : value}`,
     line: lineOf(made),
-    facts: { value, ...bootstrap, n, ...known({ leftOut: left > 0 ? left : undefined }) },
+    facts: {
+      value,
+      ...bootstrapFacts(settings, version, metric),
+      n,
+      ...known({ leftOut: left > 0 ? left : undefined }),
+    },
     notes: [`${how}${interval ? '; interval: percentile bootstrap over them' : ''}`, ...notes],
     ...(problem === undefined ? {} : { problem }),
     parts: [
-      {
-        kind: 'evaluation',
-        title: `evaluation of ${version}`,
-        line: lineOf(request),
-        facts: {
-          judge,
-          reference,
-          weights: record.weightsOf(version),
-          ...config.evaluate.sampling,
-          judgeSamples: config.evaluate.judgeSamples,
-        },
-      },
+      requestTrace(record, settings, evaluation),
       ...factTraces(evaluation, new Set(contributions.flatMap(({ seqs }) => seqs))),
       ...examples(each, contributions),
     ],

@@ -70,7 +70,7 @@ const optimizerFacts = (config: Config, objective: 'sft' | 'dpo'): Record<string
   known({ ...config[objective] });
 
 function trainingTrace(record: RunRecord, version: string, madeSeq: number): Trace | null {
-  const { index, config } = record;
+  const { index } = record;
   const trained = index
     .seqsOf('model.trained')
     .filter((seq) => seq < madeSeq)
@@ -81,16 +81,20 @@ function trainingTrace(record: RunRecord, version: string, madeSeq: number): Tra
   const { objective, key, from } = order.body as BodyOf<'model.train'>;
   const { rows, tooLong, steps, loss } = trained.body as BodyOf<'model.trained'>;
   const curve = curveTrace(record, order.seq);
-  const own = record.configHolds(madeSeq, objective);
+  const settings = record.settingsAt(madeSeq);
   return {
     kind: 'training',
     title: `trained ${version} with ${objective === 'dpo' ? 'DPO' : 'SFT'}`,
     line: lineOf(order),
     facts: { key, from, reference: objective === 'dpo' ? from : null, rows, tooLong, steps, lastLoss: loss },
     parts: [
-      own
-        ? { kind: 'optimizer', title: `AdamW, config.${objective}`, facts: optimizerFacts(config, objective) }
-        : { kind: 'optimizer', title: 'AdamW with the settings of the parent run: see its config.json' },
+      settings
+        ? {
+            kind: 'optimizer',
+            title: `AdamW, config.${objective}`,
+            facts: optimizerFacts(settings.config, objective),
+          }
+        : { kind: 'optimizer', title: 'AdamW with the settings of the parent run, which are not here' },
       ...(curve ? [curve] : []),
       { kind: 'message', title: 'model.trained', line: lineOf(trained) },
     ],

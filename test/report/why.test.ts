@@ -1,4 +1,4 @@
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runArgument } from '../../src/cli/run-argument.js';
@@ -236,6 +236,28 @@ describe('why of a number', () => {
       expect([name, problemsIn(trace)]).toEqual([name, []]);
       expect(trace.notes!.join()).toContain('equal to the last bit');
     }
+  });
+
+  it('before a fork it is computed with the config of that time, where the fork’s config.json has it', async () => {
+    const file = join(run, 'config.json');
+    const parent = JSON.parse(readFileSync(file, 'utf8')) as object;
+    const fork = { ...parent, seed: 999 };
+    const parents = { run: 'run', seq: log.length, headHash: '0' };
+    const body = { parent: parents, config: {}, changes: { seed: 999 }, overrides: [] };
+    const forked = { ...log[0]!, to: 'record', cause: -1, type: 'run.forked', body } as Envelope;
+    const dir = changedRun((envelopes) => [...envelopes, forked]);
+    writeFileSync(join(dir, 'config.json'), JSON.stringify(fork));
+    const unknown = await why('metric:M1/length', dir);
+    expect([unknown.problem, unknown.notes!.join()]).toEqual([
+      undefined,
+      expect.stringContaining('not computed'),
+    ]);
+    writeFileSync(join(dir, 'config.json'), JSON.stringify({ ...fork, initial: parent }));
+    const known = await why('metric:M1/length', dir);
+    expect([known.problem, known.notes!.join()]).toEqual([
+      undefined,
+      expect.stringContaining('to the last bit'),
+    ]);
   });
 
   it('finds a number that its facts do not give', async () => {

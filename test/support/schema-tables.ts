@@ -67,6 +67,8 @@ export function typeText(schema: Schema): string {
       return `[${(def.items as readonly Schema[]).map(typeText).join(', ')}]`;
     case 'nullable':
       return `${typeText(def.innerType as Schema)} or null`;
+    case 'optional':
+      return `${typeText(def.innerType as Schema)}, or absent`;
     case 'record':
       return `object: ${typeText(def.keyType as Schema)} → ${typeText(def.valueType as Schema)}`;
     case 'object':
