@@ -81,7 +81,7 @@ function trainingTrace(record: RunRecord, version: string, madeSeq: number): Tra
   const { objective, key, from } = order.body as BodyOf<'model.train'>;
   const { rows, tooLong, steps, loss } = trained.body as BodyOf<'model.trained'>;
   const curve = curveTrace(record, order.seq);
-  const settings = record.settingsAt(madeSeq);
+  const settings = record.settingsAt(trained.seq);
   return {
     kind: 'training',
     title: `trained ${version} with ${objective === 'dpo' ? 'DPO' : 'SFT'}`,
