@@ -1,5 +1,5 @@
 /**
- * `soliloquy export`: one model in a form that other programs run.
+ * `soliloquy export`: one model in a form that other programs run, or a run's log in a form that they read (export-run.ts).
  */
 import { readdirSync, realpathSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -9,18 +9,22 @@ import { readCheckpoint } from '../lm/checkpoint.js';
 import { type Exported, holdsAnotherModel, writeOnnxFolder } from '../lm/onnx/export-folder.js';
 import { weightsHash } from '../lm/weights.js';
 import { isSoliloquyError, SoliloquyError } from '../protocol/errors.js';
+import type { TrlStyle } from '../report/export-trl.js';
+import { exportRun, isRunFormat, RUN_FORMATS, type RunFormat } from './export-run.js';
 import { isRun, MODEL_HELP, type ModelArgument, modelArgument, runOrModel } from './model-argument.js';
 import { newFolder } from './new-folder.js';
-import { printJson } from './options.js';
+import { printJson, sizeText } from './options.js';
 import { packageVersion } from './package.js';
 
-/** What there is so far. */
-const FORMATS = ['onnx'] as const;
+/** What is made of a model. */
+const MODEL_FORMATS = ['onnx'] as const;
+type ModelFormat = (typeof MODEL_FORMATS)[number];
 
 interface Options {
-  readonly format: (typeof FORMATS)[number];
+  readonly format: ModelFormat | RunFormat;
   readonly to: string;
   readonly model?: string;
+  readonly style?: TrlStyle;
   readonly force?: true;
   readonly json?: true;
 }
@@ -29,25 +33,60 @@ const EXAMPLES = `
 Format onnx: one graph with a KV cache and float32 weights, in standard ONNX operators, and the files beside it that
 transformers.js (Node and browsers) and onnxruntime-genai read:
   config.json  generation_config.json  genai_config.json  tokenizer.json  tokenizer_config.json  onnx/model.onnx
-Weights of more than 1 GiB lie in onnx/model.onnx_data. How to load the folder: docs/export.md.
+Weights of more than 1 GiB lie in onnx/model.onnx_data.
+
+Formats of a run, made from its log in one pass:
+  trl       preference.jsonl  kto.jsonl  sft.jsonl  judge.jsonl  positives.jsonl  README.md: TRL's dataset layouts
+  otel      spans.jsonl: OpenTelemetry spans as OTLP/JSON, one a message, the parent is its cause
+  perfetto  trace.json: for ui.perfetto.dev, a track for each role, arrows from cause to effect
+  parquet   messages.parquet  judgements.parquet  pairs.parquet  metrics.parquet
+How to load each of them: docs/export.md.
 
 Examples
   soliloquy export runs/paper-1/M3 --to ./m3-onnx
   soliloquy export runs/paper-1 --model M3 --to ./m3-onnx --force
+  soliloquy export runs/paper-1 --format trl --to ./trl --style conversational
+  soliloquy export runs/paper-1 --format parquet --to ./tables
   soliloquy export ./checkpoint --format onnx --to ./web/model --json     {"to":…,"files":[{"name":…,"bytes":…}],"missing":[]}`;
 
 export function exportCommand(): Command {
   return new Command('export')
-    .description('a model for other programs: ONNX for transformers.js, browsers and onnxruntime-genai')
-    .argument('<model>', `${MODEL_HELP}; or RUN with --model`)
-    .addOption(new Option('--format <name>', 'what to write').choices(FORMATS).default('onnx'))
+    .description(
+      'a model for other programs (ONNX), or a run’s data and log (TRL, OpenTelemetry, Perfetto, Parquet)',
+    )
+    .argument('<model-or-run>', `${MODEL_HELP}; or RUN with --model; or RUN for a format of a run`)
+    .addOption(
+      new Option('--format <name>', 'what to write')
+        .choices([...MODEL_FORMATS, ...RUN_FORMATS])
+        .default('onnx'),
+    )
     .requiredOption('--to <dir>', 'where it goes; absent or empty before')
     .option('--model <version>', 'where <model> is a run: which of its versions, such as M3')
+    .addOption(
+      new Option(
+        '--style <name>',
+        'trl: texts as our models see them, or lists of messages for a chat template (default: standard)',
+      ).choices(['standard', 'conversational']),
+    )
     .option('--force', 'replace an earlier export in --to; files of other names stay')
-    .option('--json', '{"to":…,"format":…,"model":…,"weightsHash":…,"files":[…],"missing":[…]}')
+    .option(
+      '--json',
+      '{"to":…,"format":…,"model":…,"weightsHash":…,"files":[…],"missing":[…]}, or {"to":…,"format":…,"run":…,"files":[{"name":…,"bytes":…,"rows":…}]}',
+    )
     .addHelpText('after', EXAMPLES)
-    .action(exportModel);
+    .action(exportAny);
 }
+
+async function exportAny(name: string, options: Options): Promise<void> {
+  const { format, model, style } = options;
+  if (style !== undefined && format !== 'trl') throw wrong(`--style is of --format trl, not of ${format}`);
+  if (!isRunFormat(format)) return exportModel(name, { ...options, format });
+  if (model !== undefined)
+    throw wrong(`--format ${format} is made of a whole run: --model has no place there`);
+  return exportRun(name, { ...options, format, style: style ?? 'standard' });
+}
+
+const wrong = (message: string) => new SoliloquyError('usage', message, { fix: 'leave that flag out' });
 
 function subject(name: string, version: string | undefined): ModelArgument {
   if (version === undefined) return modelArgument(name);
@@ -78,7 +117,10 @@ function targetFolder(to: string, dir: string, force: boolean): void {
   }
 }
 
-async function exportModel(name: string, { format, to, model, force, json }: Options): Promise<void> {
+async function exportModel(
+  name: string,
+  { format, to, model, force, json }: Options & { readonly format: ModelFormat },
+): Promise<void> {
   const { dir } = subject(name, model);
   const checkpoint = await readCheckpoint(dir);
   targetFolder(to, dir, force === true);
@@ -109,9 +151,3 @@ function tell(to: string, hash: string, { files, missing }: Exported): void {
 }
 
 const millions = (count: number): string => `${(count / 1e6).toPrecision(3)}M`;
-
-function sizeText(bytes: number): string {
-  if (bytes < 1000) return `${bytes} B`;
-  if (bytes < 1e6) return `${(bytes / 1e3).toFixed(1)} kB`;
-  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
-}

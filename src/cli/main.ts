@@ -20,6 +20,7 @@ import { runCommand } from './run.js';
 import { scoreCommand } from './score.js';
 import { sweepCommand } from './sweep.js';
 import { trainCommand } from './train.js';
+import { whyCommand } from './why.js';
 
 export function program(): Command {
   const soliloquy = new Command('soliloquy')
@@ -39,6 +40,7 @@ export function program(): Command {
     sweepCommand,
     compareCommand,
     evalCommand,
+    whyCommand,
     scoreCommand,
     generateCommand,
     exportCommand,

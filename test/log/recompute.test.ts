@@ -1,13 +1,13 @@
 /**
  * The log alone is enough: a script in Python (test/fixtures/recompute.py) recomputes the hash chain, every judgement's
- * score from its raw text, and every pair from its judgements.
+ * score from its raw text, and every pair from its judgements; a smaller one (read_log.py) is the example of docs/log-format.md.
  */
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { GENESIS, sealLine } from '../../src/log/chain.js';
-import type { Envelope, Verdict } from '../../src/protocol/messages.js';
+import type { BodyOf, Envelope, Verdict } from '../../src/protocol/messages.js';
 import { parseVerdict } from '../../src/stages/judge.js';
 import { ADDITIVE } from '../../src/worlds/microworld/format.js';
 import { ofKind, runLoop } from '../support/loop.js';
@@ -20,10 +20,16 @@ if (!PYTHON) console.warn('python3 is missing: the recomputation in another lang
 const folder = temporaryFolder();
 afterAll(() => folder.remove());
 
-const script = join(import.meta.dirname, '../fixtures/recompute.py');
+/** -B: leaves no compiled files behind. */
+function python(script: string, ...args: string[]) {
+  const path = join(import.meta.dirname, '../fixtures', script);
+  const ended = spawnSync('python3', ['-B', path, ...args], { encoding: 'utf8' });
+  expect(ended.stderr).toBe('');
+  return ended;
+}
+
 function recompute(log: string, ...more: string[]) {
-  const { status, stdout, stderr } = spawnSync('python3', [script, log, ...more], { encoding: 'utf8' });
-  expect(stderr).toBe('');
+  const { status, stdout } = python('recompute.py', log, ...more);
   return {
     status,
     said: stdout.trim(),
@@ -70,6 +76,42 @@ describe.runIf(PYTHON)('a real run, recomputed in Python', () => {
       if (judge === 'random') expect(counts!.pairs).toBeGreaterThan(0);
     },
   );
+});
+
+describe.runIf(PYTHON)('the small reader in Python', () => {
+  const log = runLoop({ seed: 6, asks: 12, babble: 0.2, candidates: 4, judge: 'ensemble:[live,random]' });
+  const { marker, min, max } = template.verdict;
+  const paper = join(folder.path, 'paper.json');
+  writeFileSync(paper, JSON.stringify({ marker, words: null, min, max }));
+
+  it('counts the messages of each type and gives each pair the scores that its judgements say', () => {
+    const { status, stdout } = python('read_log.py', write(log), paper);
+    expect([status, stdout.startsWith('{')], stdout).toEqual([0, true]);
+    const counts: Record<string, number> = {};
+    for (const { type } of log) counts[type] = (counts[type] ?? 0) + 1;
+    const pairs = log.flatMap(({ type, seq, body }) => {
+      const { id, chosen, rejected } = body as BodyOf<'pair.made'>;
+      return type === 'pair.made' ? [{ id, seq, chosen: chosen.score, rejected: rejected.score }] : [];
+    });
+    expect(pairs.length).toBeGreaterThan(0);
+    expect(JSON.parse(stdout)).toEqual({ messages: log.length, types: counts, pairs });
+  });
+
+  it('finds a broken chain and a torn line', () => {
+    const file = write(log);
+    const text = readFileSync(file, 'utf8');
+    writeFileSync(file, text.replace('"seq":7,', '"seq":7 ,'));
+    expect(python('read_log.py', file).stdout).toContain('seq 7: the chain is broken');
+    writeFileSync(file, text.slice(0, -20));
+    expect(python('read_log.py', file)).toMatchObject({ status: 1, stdout: expect.stringContaining('torn') });
+  });
+
+  it('is short and needs nothing but the standard library', () => {
+    const source = readFileSync(join(import.meta.dirname, '../fixtures/read_log.py'), 'utf8');
+    expect(source.split('\n').length).toBeLessThan(120);
+    const imports = [...source.matchAll(/^(?:import|from) (\w+)/gm)].map(([, name]) => name);
+    expect(imports).toEqual(['collections', 'hashlib', 'json', 'os', 're', 'sys']);
+  });
 });
 
 describe.runIf(PYTHON)('written judgements, recomputed in Python', () => {

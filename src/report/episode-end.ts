@@ -1,0 +1,109 @@
+/**
+ * How an episode ended: the pair or the reason why there is none, compared with what its judgements give, and the trainings that
+ * it went into.
+ */
+import type { BodyOf, ScoredResponse } from '../protocol/messages.js';
+import { decide, type Episode, judgementsOf } from './episode.js';
+import { handNote, type RunRecord } from './run-record.js';
+import { known, lineOf, type Trace } from './trace.js';
+
+const sameScored = (
+  recorded: ScoredResponse,
+  computed: { response: string; text: string; score: number },
+  episode: Episode,
+): boolean =>
+  recorded.response === computed.response &&
+  recorded.text === computed.text &&
+  recorded.score === computed.score &&
+  recorded.judgements.join() ===
+    judgementsOf(episode, recorded.response)
+      .map(({ seq }) => seq)
+      .join();
+
+/** Whether judgements say anything of this end: not of a failure, nor of what a person changed. */
+const isComputed = (record: RunRecord, { end }: Episode): boolean =>
+  end !== null &&
+  !record.changedByHand(end) &&
+  !(end.type === 'pair.withheld' && (end.body as BodyOf<'pair.withheld'>).reason === 'failed');
+
+/** What differs between the end that is recorded and the one that the judgements give. */
+function endProblem(record: RunRecord, episode: Episode): string | undefined {
+  const { end, prompt } = episode;
+  if (!end || !isComputed(record, episode)) return undefined;
+  const reason = end.type === 'pair.withheld' ? (end.body as BodyOf<'pair.withheld'>).reason : null;
+  if (prompt?.type === 'prompt.filtered')
+    return reason === 'filtered' ? undefined : 'its prompt was filtered, so there is no pair';
+  const computed = decide(episode);
+  if (computed.status === 'withheld')
+    return reason === computed.reason
+      ? undefined
+      : `there is no pair: ${computed.reason}, ${computed.detail}`;
+  const told = `${computed.chosen.response} (${computed.chosen.score}) over ${computed.rejected.response} (${computed.rejected.score})`;
+  if (end.type === 'pair.withheld') return `there is a pair: ${told}`;
+  const { chosen, rejected } = end.body as BodyOf<'pair.made'>;
+  return sameScored(chosen, computed.chosen, episode) && sameScored(rejected, computed.rejected, episode)
+    ? undefined
+    : `the judgements give ${told}`;
+}
+
+/** The trainings that saw what this episode gave. */
+function trainingTraces({ index, weightsOf }: RunRecord, episode: Episode): readonly Trace[] {
+  const { end } = episode;
+  if (!end) return [];
+  const { iteration, positives } = end.body;
+  const wanted = [
+    ...(end.type === 'pair.made' ? [`aift-M${iteration}`] : []),
+    ...(positives.length > 0 ? [`positives-M${iteration}`] : []),
+  ];
+  return index
+    .seqsOf('model.train')
+    .map((seq) => index.read(seq))
+    .flatMap((said) => {
+      const { to, from, objective, datasets, key } = said.body as BodyOf<'model.train'>;
+      const used = datasets.filter((name) => wanted.includes(name));
+      if (used.length === 0) return [];
+      const facts = known({ objective, from, key, weights: weightsOf(to) ?? undefined });
+      return [
+        { kind: 'training', title: `trained ${to} as part of ${used.join(', ')}`, line: lineOf(said), facts },
+      ];
+    });
+}
+
+/** The end of an episode: the pair, or why there is none. */
+export function endTrace(record: RunRecord, episode: Episode, parts: readonly Trace[]): Trace {
+  const { end, id } = episode;
+  const problem = endProblem(record, episode);
+  const trainings = trainingTraces(record, episode);
+  const all = [...parts, ...trainings];
+  if (!end) return { kind: 'open', title: `episode ${id}: neither pair nor reason yet`, parts: all };
+  const shared = {
+    line: lineOf(end),
+    parts: all,
+    notes: [
+      ...handNote(record, end),
+      ...(trainings.length === 0 ? ['no training has used it'] : []),
+      ...(problem === undefined && episode.judgements.length > 0 && isComputed(record, episode)
+        ? ['computed again from the raw judgements: the same']
+        : []),
+    ],
+    ...(problem === undefined ? {} : { problem }),
+  };
+  const positives = end.body.positives.map(({ response }) => response);
+  const facts = known({
+    iteration: end.body.iteration,
+    positives: positives.length > 0 ? positives : undefined,
+  });
+  if (end.type === 'pair.withheld') {
+    const { reason, detail } = end.body as BodyOf<'pair.withheld'>;
+    const title = `no pair of ${id}: ${reason}${detail ? ` (${detail})` : ''}`;
+    return { kind: 'withheld', title, facts, ...shared };
+  }
+  const { chosen, rejected } = end.body as BodyOf<'pair.made'>;
+  return {
+    kind: 'pair',
+    title: `pair ${id}: ${chosen.response} (${chosen.score}) over ${rejected.response} (${rejected.score})`,
+    texts: { chosen: chosen.text, rejected: rejected.text },
+    facts: { ...facts, chosenJudgements: chosen.judgements, rejectedJudgements: rejected.judgements },
+    ...shared,
+  };
+}

@@ -1,0 +1,105 @@
+/**
+ * One episode gathered from the log: its prompt, answers, judgements, end, and the requests in which they were drawn. Decides
+ * again, with the functions of the paper, what its judgements say.
+ */
+import type { EpisodeId } from '../protocol/ids.js';
+import type { BodyOf, Candidate, Envelope, Generation, MessageType } from '../protocol/messages.js';
+import { meanScore } from '../stages/judge.js';
+import { type Pairing, pairOf } from '../stages/pair.js';
+import { checkCandidates } from '../stages/respond.js';
+import type { RunRecord } from './run-record.js';
+
+type Said<T extends MessageType> = Envelope & { readonly body: BodyOf<T> };
+export type Judgement = Said<'judgement.made'>;
+
+export interface Episode {
+  readonly id: EpisodeId;
+  readonly prompt: Said<'prompt.made'> | Said<'prompt.filtered'> | Said<'prompt.failed'> | null;
+  readonly answers: Said<'responses.made'> | null;
+  readonly judgements: readonly Judgement[];
+  readonly end: Said<'pair.made'> | Said<'pair.withheld'> | null;
+  /** `model.request` and `score.request` in which something of this episode was asked. */
+  readonly requests: readonly Envelope[];
+}
+
+const ASKED: ReadonlySet<MessageType> = new Set<MessageType>(['model.request', 'score.request']);
+
+/** Notes the seqs of one episode while a log is read. */
+export function watchEpisode(id: EpisodeId) {
+  const seqs: number[] = [];
+  const address = `episode:${id}`;
+  const asks = ({ body }: Envelope): boolean => {
+    const { id: request, items } = body as { id: string; items: readonly { id: string }[] };
+    return request.startsWith('invent/')
+      ? items.some((item) => item.id === id)
+      : request === `respond/${id}` || request.startsWith(`judge/${id}/`);
+  };
+  return {
+    visit(envelope: Envelope): void {
+      const { from, to, type, seq } = envelope;
+      if (from === address || to === address || (ASKED.has(type) && asks(envelope))) seqs.push(seq);
+    },
+    gather({ index }: RunRecord): Episode {
+      const said = seqs.map((seq) => index.read(seq));
+      const last = <T extends MessageType>(...types: readonly T[]) =>
+        (said.findLast(({ type }) => types.includes(type as T)) ?? null) as Said<T> | null;
+      const judgements = new Map<string, Judgement>();
+      for (const one of said)
+        if (one.type === 'judgement.made') judgements.set((one as Judgement).body.id, one as Judgement);
+      return {
+        id,
+        prompt: last('prompt.made', 'prompt.filtered', 'prompt.failed') as Episode['prompt'],
+        answers: last('responses.made'),
+        judgements: [...judgements.values()],
+        end: last('pair.made', 'pair.withheld') as Episode['end'],
+        requests: said.filter(({ type }) => ASKED.has(type)),
+      };
+    },
+  };
+}
+
+/** Answers that can be judged; empty and repeated ones can't. */
+export const usableIn = ({ answers }: Episode): readonly Candidate[] => {
+  const candidates = answers?.body.candidates ?? [];
+  return checkCandidates(candidates.map(({ text }) => text)).usable.map((i) => candidates[i]!);
+};
+
+export const judgementsOf = ({ judgements }: Episode, response: string): readonly Judgement[] =>
+  judgements.filter(({ body }) => body.response === response);
+
+export const meanOf = (episode: Episode, response: string) =>
+  meanScore(judgementsOf(episode, response).map(({ body }) => body.verdict));
+
+/** What its judgements come to. */
+export const decide = (episode: Episode): Pairing<{ response: string; text: string; score: number | null }> =>
+  pairOf(usableIn(episode).map(({ id, text }) => ({ response: id, text, score: meanOf(episode, id).score })));
+
+export interface Drawn {
+  readonly request: Said<'model.request'>;
+  /** The text that the model went on from. */
+  readonly prompt: string;
+}
+
+const sameKey = (a: readonly number[], b: readonly number[]): boolean => a[0] === b[0] && a[1] === b[1];
+
+/** The request in which a text was drawn: the newest before the fact that holds its key. */
+export function drawnIn({ requests }: Episode, seq: number, { key }: Generation): Drawn | null {
+  for (const one of requests
+    .filter((request) => request.seq < seq && request.type === 'model.request')
+    .reverse()) {
+    const request = one as Said<'model.request'>;
+    const item = request.body.items.find(({ keys }) => keys.some((own) => sameKey(own, key)));
+    if (item) return { request, prompt: item.prompt };
+  }
+  return null;
+}
+
+/** The request in which a scorer gave a verdict. */
+export const scoredIn = ({ requests }: Episode, { seq, body }: Judgement): Said<'score.request'> | null =>
+  (requests.findLast(
+    (one) =>
+      one.type === 'score.request' &&
+      one.seq < seq &&
+      (one.body as BodyOf<'score.request'>).player === body.player &&
+      (one.body as BodyOf<'score.request'>).items.some(({ id }) => id === body.response),
+  ) ?? null) as Said<'score.request'> | null;
