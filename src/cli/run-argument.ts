@@ -1,12 +1,13 @@
 /**
  * What RUN names on a command line, for commands that only read it: the folder, its log, and the config that it was made with.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
-import { configSchema, resolveConfig } from '../protocol/config.js';
-import { isSoliloquyError, reasonOf, SoliloquyError } from '../protocol/errors.js';
+import type { Config } from '../protocol/config.js';
+import { SoliloquyError } from '../protocol/errors.js';
 import type { JudgeTemplate, PromptFormat } from '../protocol/records.js';
 import type { RunConfig, Settings } from '../report/run-record.js';
+import { type RunUse, readRunConfig } from '../store/run-config.js';
 import { type RunFolder, runFolder } from '../store/run-folder.js';
 
 export interface RunArgument extends RunConfig {
@@ -25,34 +26,28 @@ export function runArgument(text: string): RunArgument {
       run: path,
       fix: FIX,
     });
-  return { name: basename(path), folder, log: folder.log, ...configIn(folder.config) };
+  return { name: basename(path), folder, log: folder.log, ...recordIn(path) };
 }
-
-type Raw = Readonly<Record<string, unknown>>;
 
 /** A config, and the judge template that it was used with. */
-function settingsIn(raw: Raw): Settings {
-  const part = Object.fromEntries(Object.entries(raw).filter(([key]) => key in configSchema.shape));
-  const { template } = raw.used as { template: JudgeTemplate };
-  if (!template?.verdict) throw new Error('it names no judge template');
-  return { config: resolveConfig(part), template };
+function settingsOf(file: string, config: Config, used: RunUse): Settings {
+  const { template } = used as { template?: JudgeTemplate };
+  if (!template?.verdict) throw incomplete(file, 'judge template');
+  return { config, template };
 }
 
-/** A run's config.json: the config, what it was used with, and in a fork the parent's (`initial`). */
-function configIn(file: string): RunConfig {
-  try {
-    const text = readFileSync(file, 'utf8');
-    const raw = JSON.parse(text) as Raw;
-    const { format } = raw.used as { format: PromptFormat };
-    if (!format?.chat) throw new Error('it names no prompt format');
-    const { initial } = raw as { initial?: Raw };
-    return { ...settingsIn(raw), format, initial: initial ? settingsIn(initial) : null };
-  } catch (cause) {
-    throw new SoliloquyError(
-      'data.unreadable',
-      `${file} can't be read as a run's config: ${reasonOf(cause)}`,
-      { file, fix: isSoliloquyError(cause) ? (cause.fields.fix ?? FIX) : FIX },
-      { cause },
-    );
-  }
+/** The config, what it was used with, and in a fork the parent's. */
+function recordIn(path: string): RunConfig {
+  const file = runFolder(path).config;
+  const { config, used, initial, initialUsed, fork } = readRunConfig(path);
+  const { format } = used as { format?: PromptFormat };
+  if (!format?.chat) throw incomplete(file, 'prompt format');
+  const first = fork === null ? null : settingsOf(file, initial, initialUsed);
+  return { ...settingsOf(file, config, used), format, initial: first };
 }
+
+const incomplete = (file: string, what: string) =>
+  new SoliloquyError('data.unreadable', `${file} names no ${what} that the run was made with`, {
+    file,
+    fix: FIX,
+  });

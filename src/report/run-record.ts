@@ -3,6 +3,7 @@
  * forks, which episodes there are). Made in one pass; holds counts and seqs, no texts.
  */
 import { indexLog, type LogIndex } from '../log/log-index.js';
+import { identityOf } from '../log/overrides.js';
 import { castText, isModelCast, membersOf, parseCast, versionFor } from '../protocol/cast.js';
 import { type Config, configSchema } from '../protocol/config.js';
 import { versionOf } from '../protocol/ids.js';
@@ -61,12 +62,6 @@ function settingsAt(run: RunConfig, forks: readonly Fork[], seq: number): Settin
   return alike ? { config, template: alike.template } : null;
 }
 
-/** What a fact is known by, wherever it stands. */
-export function factName({ type, body }: Pick<Envelope, 'type' | 'body'>): string {
-  const { id, episode, version } = body as { id?: string; episode?: string; version?: string };
-  return [type, version, id ?? episode].filter((part) => part !== undefined).join(' ');
-}
-
 /** Reads the log once; `visit` sees every envelope on the way. */
 export async function openRecord(
   run: RunConfig & { readonly name: string; readonly log: string },
@@ -114,7 +109,7 @@ export async function openRecord(
       forks
         .filter(({ seq }) => seq < envelope.seq)
         .flatMap(({ overrides }) => overrides)
-        .find(({ fact }) => fact === factName(envelope)),
+        .find(({ fact }) => fact === identityOf(envelope)),
   };
 }
 

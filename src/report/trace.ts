@@ -50,12 +50,14 @@ export const generationFacts = ({
   logprob,
   finish,
   ids,
+  recorded,
 }: Generation): Record<string, Fact> => ({
   version,
   key,
   logprob,
   tokens: ids.length,
   finish,
+  ...(recorded ? { 'from the record': `${recorded.run}, seq ${recorded.seq}` } : {}),
 });
 
 /** All that differs, with the place in the tree. */

@@ -8,6 +8,9 @@ import { reasonOf, SoliloquyError } from '../protocol/errors.js';
 import type { BodyOf } from '../protocol/messages.js';
 import { runFolder } from './run-folder.js';
 
+/** What a config was used with: backend, template, format, versions. */
+export type RunUse = Readonly<Record<string, unknown>>;
+
 export interface RunConfig {
   /** What the run's newest part is made with. */
   readonly config: Config;
@@ -17,7 +20,9 @@ export interface RunConfig {
   readonly initialText: string;
   /** Null where the file doesn't say. */
   readonly backend: string | null;
-  readonly used: Readonly<Record<string, unknown>>;
+  readonly used: RunUse;
+  /** The same of the log's first part. */
+  readonly initialUsed: RunUse;
   /** A fork's seam, as it stands or will stand on the log. */
   readonly fork: ForkSeam | null;
 }
@@ -50,6 +55,7 @@ export function readRunConfig(path: string): RunConfig {
       initialText: configText(first),
       backend: typeof used.backend === 'string' ? used.backend : null,
       used,
+      initialUsed: (first.used ?? {}) as RunUse,
       fork: (raw.fork ?? null) as ForkSeam | null,
     };
   } catch (cause) {
