@@ -39,10 +39,10 @@ function settingsOf(file: string, config: Config, used: RunUse): Settings {
 /** The config, what it was used with, and in a fork the parent's. */
 function recordIn(path: string): RunConfig {
   const file = runFolder(path).config;
-  const { config, used, initial, initialUsed, fork } = readRunConfig(path);
+  const { config, used, isFork, initial, initialUsed } = readRunConfig(path);
   const { format } = used as { format?: PromptFormat };
   if (!format?.chat) throw incomplete(file, 'prompt format');
-  const first = fork === null ? null : settingsOf(file, initial, initialUsed);
+  const first = isFork ? settingsOf(file, initial, initialUsed) : null;
   return { ...settingsOf(file, config, used), format, initial: first };
 }
 

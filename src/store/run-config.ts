@@ -14,6 +14,8 @@ export type RunUse = Readonly<Record<string, unknown>>;
 export interface RunConfig {
   /** What the run's newest part is made with. */
   readonly config: Config;
+  /** Its first part was made by another run, with another config. */
+  readonly isFork: boolean;
   /** What the log's first part was made with. */
   readonly initial: Config;
   /** The file's text of that time: its hash stands in `run.start`. */
@@ -51,6 +53,7 @@ export function readRunConfig(path: string): RunConfig {
     const used = (raw.used ?? {}) as Raw;
     return {
       config: resolveConfig(configPartOf(raw)),
+      isFork: raw.initial !== undefined,
       initial: resolveConfig(configPartOf(first)),
       initialText: configText(first),
       backend: typeof used.backend === 'string' ? used.backend : null,
