@@ -34,6 +34,8 @@ export interface KvCache {
   open(segments: readonly Segment[]): void;
   /** One row more, after the prompt opened last. */
   add(): void;
+  /** One row more, with what `row` has. */
+  split(row: number): void;
   /** Each row gets one line more: `keys` and `values` [layers·count, KV·D], of which the first rows count. */
   append(keys: Float32Array, values: Float32Array, count: number): void;
   /** A row leaves; the last comes to its place. */
@@ -138,6 +140,16 @@ export function createKvCache(architecture: Architecture, sizes: CacheSizes): Kv
       promptOf[rows] = prompt;
       lengths[rows] = promptLengths[prompt]!;
       writeMask(rows++);
+      made = undefined;
+    },
+    split(row) {
+      const prompt = promptOf[row]!;
+      users[prompt]! += 1;
+      promptOf[rows] = prompt;
+      lengths[rows] = lengths[row]!;
+      tails.move(row, rows);
+      mask.copyWithin(rows * maskWidth(), row * maskWidth(), (row + 1) * maskWidth());
+      rows += 1;
       made = undefined;
     },
     append(keys, values, count) {

@@ -1,7 +1,7 @@
 /**
- * Batched sampling. Rows with the same prompt share its prefill, prompts with the same beginning the lines of it; every row
- * under way makes one token a step; a finished row gives its place to one that waits. Token i of a row is drawn with
- * `uniformAt(row.key, i)`, whoever stands beside it.
+ * Batched sampling. Rows with the same prompt share its prefill, prompts with the same beginning the lines of it; rows that have
+ * drawn the same tokens after the same prompt are one line until their draws differ; every line under way makes one step; a
+ * finished row gives its place to one that waits. Token i of a row is drawn with `uniformAt(row.key, i)`, whoever stands beside it.
  */
 import type { SampleOutput, SampleRow } from '../../protocol/lm.js';
 import { uniformAt } from '../../rng.js';
@@ -24,6 +24,11 @@ interface Continuation {
   readonly ids: number[];
   logprob: number;
   finish: SampleOutput['finish'] | null;
+}
+
+/** Rows with the same prompt, the same tokens so far, and the same temperature: one line of the batch. */
+interface Branch {
+  members: Continuation[];
 }
 
 /** Rows that continue the same prompt. */
@@ -97,14 +102,17 @@ async function run(model: Model, waiting: Group[]): Promise<void> {
   const drawer = createDrawer(architecture.vocabSize);
   const decode = await model.decode(shared);
   const step = stepper(model, decode, cache, places, most);
-  const live: Continuation[] = [];
+  const live: Branch[] = [];
   for (;;) {
-    if (waiting.length > 0 && live.length <= (1 - REFILL_AT) * places)
+    if (waiting.length > 0 && membersIn(live) <= (1 - REFILL_AT) * places)
       await admit(model, waiting, live, { cache, drawer, places, seats });
     if (live.length === 0 && waiting.length === 0) return;
     if (live.length === 0) continue; // the first token ended all that came in
     const { probabilities, tops } = await step(live);
-    for (let i = 0; i < live.length; i++) take(live[i]!, probabilities, tops, i, drawer);
+    for (let i = live.length - 1; i >= 0; i--) {
+      for (const c of live[i]!.members) take(c, probabilities, tops, i, drawer);
+      split(live, i, cache);
+    }
     leave(live, cache);
   }
 }
@@ -120,11 +128,11 @@ interface Room {
 async function admit(
   model: Model,
   waiting: Group[],
-  live: Continuation[],
+  live: Branch[],
   { cache, drawer, places, seats }: Room,
 ): Promise<void> {
   const groups: Group[] = [];
-  for (let free = places - live.length; waiting.length > 0 && waiting[0]!.members.length <= free; ) {
+  for (let free = places - membersIn(live); waiting.length > 0 && waiting[0]!.members.length <= free; ) {
     free -= waiting[0]!.members.length;
     groups.push(waiting.shift()!);
   }
@@ -137,20 +145,45 @@ async function admit(
     members.forEach((c, i) => {
       take(c, probabilities, tops, line + i, drawer);
     });
-    members
-      .filter((c) => c.finish === null)
-      .forEach((c, i) => {
-        if (i % seats === 0) cache.open(segments);
-        cache.add();
-        live.push(c);
-      });
+    branchesOf(members).forEach((own, i) => {
+      if (i % seats === 0) cache.open(segments);
+      cache.add();
+      live.push({ members: own });
+    });
   });
 }
 
-/** Who has finished leaves; the last comes to that place. */
-function leave(live: Continuation[], cache: KvCache): void {
+const membersIn = (live: readonly Branch[]): number =>
+  live.reduce((sum, { members }) => sum + members.length, 0);
+
+/** Those that go on, by what they drew last. */
+function branchesOf(members: readonly Continuation[]): Continuation[][] {
+  const branches = new Map<string, Continuation[]>();
+  for (const c of members) {
+    if (c.finish !== null) continue;
+    const name = `${c.ids.at(-1)} ${temperatureOf(c)}`;
+    const own = branches.get(name);
+    if (own === undefined) branches.set(name, [c]);
+    else own.push(c);
+  }
+  return [...branches.values()];
+}
+
+/** Members that drew another token than the first get lines of their own. */
+function split(live: Branch[], at: number, cache: KvCache): void {
+  const branch = live[at]!;
+  const [same = [], ...others] = branchesOf(branch.members);
+  branch.members = same;
+  for (const members of others) {
+    cache.split(at);
+    live.push({ members });
+  }
+}
+
+/** A line whose rows have all finished leaves; the last comes to that place. */
+function leave(live: Branch[], cache: KvCache): void {
   for (let i = live.length - 1; i >= 0; i--) {
-    if (live[i]!.finish === null) continue;
+    if (live[i]!.members.length > 0) continue;
     cache.remove(i);
     const last = live.pop()!;
     if (i < live.length) live[i] = last;
@@ -172,9 +205,10 @@ function stepper(model: Model, decode: Session, cache: KvCache, places: number, 
   const positions = new BigInt64Array(places);
   const temperature = new Float32Array(places).fill(1);
   const split = new BigInt64Array([1n, 0n, 0n]);
-  return async (live: readonly Continuation[]): Promise<Drawn> => {
+  return async (live: readonly Branch[]): Promise<Drawn> => {
     const rows = Math.max(live.length, model.leastRows);
-    live.forEach((c, i) => {
+    live.forEach(({ members: [first] }, i) => {
+      const c = first!;
       ids[i] = c.ids.at(-1)!;
       positions[i] = BigInt(cache.lengths[i]!);
       temperature[i] = temperatureOf(c);
