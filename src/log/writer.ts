@@ -2,7 +2,7 @@
  * Appends to messages.jsonl. Owns the file handle and the head of the chain. Lines are gathered and written whole:
  * `flush` before anything acts on them, `sync` at rest points; a failed write stops the run and loses nothing before it.
  */
-import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
+import { closeSync, fdatasync, fdatasyncSync, openSync, writeSync } from 'node:fs';
 import { type Durability, WINDOW_MS } from '../protocol/durability.js';
 import { reasonOf, SoliloquyError } from '../protocol/errors.js';
 import type { Envelope } from '../protocol/messages.js';
@@ -41,6 +41,10 @@ export function openLog(
   let syncedAt = Number.NEGATIVE_INFINITY;
   let dirty = false;
   let stored: LogStart = { head, count };
+  /** A grouped sync on its way: the run does not wait for it, the next flush tells if it failed. */
+  let syncing = false;
+  let closed = false;
+  let failed: Error | null = null;
   const guard = (act: () => void) => {
     try {
       act();
@@ -81,15 +85,27 @@ export function openLog(
     },
     flush(now) {
       write();
-      if (durability !== 'grouped' || now - syncedAt < WINDOW_MS) return;
+      guard(() => {
+        if (failed) throw failed;
+      });
+      if (durability !== 'grouped' || syncing || !dirty || now - syncedAt < WINDOW_MS) return;
       syncedAt = now;
-      toDisk();
+      dirty = false;
+      syncing = true;
+      fdatasync(fd, (error) => {
+        syncing = false;
+        failed = error;
+        if (closed) closeSync(fd);
+      });
     },
     sync() {
       write();
       toDisk();
     },
-    close: () => closeSync(fd),
+    close() {
+      closed = true;
+      if (!syncing) closeSync(fd);
+    },
     get head() {
       return head;
     },
