@@ -104,7 +104,7 @@ const LONG: ConfigPart = {
   evaluate: { resamples: 10 },
 };
 /** Messages of an ask, about. */
-const EACH = 66;
+const EACH = 47;
 
 async function measureLong({ messages: wanted }: BenchOptions, under: string) {
   const asks = Math.round(wanted / EACH / 2);
