@@ -120,8 +120,9 @@ function whereThingsLie({ status, folder, messages, outcomeHash, reason }: RunEn
     status === 'finished'
       ? [
           'Try next:',
-          `  npx soliloquy run frozen-judge --seed ${config.seed}     what the moving judge is worth`,
+          `  npx soliloquy fork ${at} --at M1 --cast.judge frozen:M1     what the moving judge is worth`,
           `  npx soliloquy run hacking --seed ${config.seed}          reward hacking, seen against the true score`,
+          `  npx soliloquy why ${at} M${config.iterations + 1}     what is behind the last version`,
           `  npx soliloquy generate ${at}/M${config.iterations + 1} --prompt "…"     talk to the last version`,
         ]
       : [`To go on: npx soliloquy resume ${at}     with the same outcome as if it had not stopped`];

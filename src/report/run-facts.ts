@@ -80,9 +80,10 @@ function fold(into: Folding, { type, body, seq }: Envelope): void {
     case 'run.finished':
       into.finished = true;
       return;
-    case 'version.made': {
-      const { version, weightsHash } = body as BodyOf<'version.made'>;
-      into.weights.set(version, weightsHash);
+    case 'model.trained': {
+      // Not yet announced: a fork `--at M1` begins here, with M1's weights.
+      const { to, weightsHash } = body as BodyOf<'model.trained'>;
+      into.weights.set(to, weightsHash);
       return;
     }
     case 'evaluation.answered': {
