@@ -114,7 +114,11 @@ async function endProblems(
   done: Done,
   end: LogEnd,
 ): Promise<string[]> {
-  const torn = end.torn ? [`the last line is torn: ${end.size - end.bytes} bytes of no message`] : [];
+  const torn = end.damaged
+    ? [`chain broken at seq ${end.count}: the last line is not as it was written`]
+    : end.torn
+      ? [`the last line is torn: ${end.size - end.bytes} bytes of no message`]
+      : [];
   const problems = [...torn, ...(await verifier.problems())];
   if (!existsSync(join(folder.path, 'manifest.json'))) return [...problems, 'manifest.json is missing'];
   return [...problems, ...manifestProblems(readManifest(folder.path), done)];

@@ -6,6 +6,7 @@ import { existsSync, readdirSync, rmSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { readCheckpoint } from '../src/lm/checkpoint.js';
 import { weightsHash } from '../src/lm/weights.js';
+import { openLog } from '../src/log/writer.js';
 import type { BackendChoice } from '../src/protocol/backends.js';
 import { SoliloquyError } from '../src/protocol/errors.js';
 import { versionOf } from '../src/protocol/ids.js';
@@ -13,7 +14,7 @@ import type { Outgoing } from '../src/protocol/messages.js';
 import { type Lock, takeLock } from '../src/store/lock.js';
 import { type ForkSeam, type RunConfig, readRunConfig } from '../src/store/run-config.js';
 import { type Manifest, type RunFolder, readManifest, runFolder } from '../src/store/run-folder.js';
-import { createKeeper } from './keeper.js';
+import { createKeeper, type Keeper } from './keeper.js';
 import { createParts, type Machinery, type Parts } from './parts.js';
 import { type Refolded, refold } from './refold.js';
 import { FRESH } from './sequencer.js';
@@ -102,6 +103,7 @@ async function goOn(going: Going): Promise<Resumed> {
   const { fold, log, end, made } = refolded;
   if (fold.finished) {
     if (keeper.failure !== null) throw failed(folder.path, keeper.failure, fold.seq);
+    if (manifest?.status !== 'finished') finish(going, keeper, refolded);
     return { run: null, config, notes: [], messages: fold.seq, progress: refolded.progress };
   }
   const notes = notesOn(end!, manifest);
@@ -115,6 +117,15 @@ async function goOn(going: Going): Promise<Resumed> {
   const parent = manifest?.parent ?? found.fork?.parent ?? null;
   const run = bind(parts, machinery, { folder, lock, keeper, parent, log, start });
   return { run, config, notes, messages: fold.seq, progress: refolded.progress };
+}
+
+/** It died after its last message: what is derived from the log may be behind it. */
+function finish({ folder, found, manifest }: Going, keeper: Keeper, { log, made }: Refolded): void {
+  clean(folder, new Set<string>([versionOf(0), ...made.keys()]));
+  const writer = openLog(folder.log, log);
+  keeper.attach(folder, writer, manifest?.parent ?? found.fork?.parent ?? null);
+  keeper.writeManifest('finished', null);
+  writer.close();
 }
 
 /** A run that had got no further than its folder. */

@@ -78,6 +78,8 @@ export interface LogEnd {
   readonly count: number;
   /** True if a last line that is not whole was left out. */
   readonly torn: boolean;
+  /** That line ends with a newline: no crash in mid-write leaves that, so the file was changed. */
+  readonly damaged: boolean;
   /** Bytes of the whole lines, and of the file. */
   readonly bytes: number;
   readonly size: number;
@@ -130,11 +132,12 @@ export async function* readLines(file: string): AsyncGenerator<readonly LogLine[
     if (failure !== undefined) throw failure;
     rest = data.subarray(at);
   }
+  const damaged = failed;
   if (rest.length > 0) {
     const line = take(rest, rest.length);
     if (line) yield [line];
   }
-  return { head: previous, count, torn: failed, bytes, size };
+  return { head: previous, count, torn: failed, damaged, bytes, size };
 }
 
 /** Yields every envelope; the generator's return value tells how the log ended. */

@@ -191,6 +191,13 @@ describe('a full disk', () => {
       const { envelopes } = await readWholeLog(join(out, 'messages.jsonl'));
       expect(envelopes.length).toBeGreaterThan(0);
       expect(envelopes.map(({ seq }) => seq)).toEqual(envelopes.map((_, i) => i));
+
+      // With room again it goes on, to the outcome of a run that never lacked any.
+      execFileSync('mount', ['-o', 'remount,size=50m', disk]);
+      const whole = join(work, 'never-full');
+      await soliloquyJson(...small('--out', whole, '--set', 'iterations=3', '--set', 'invent.asks=200'));
+      await soliloquyJson('resume', out);
+      expect(readManifest(out).outcomeHash).toBe(readManifest(whole).outcomeHash);
     },
   );
 });

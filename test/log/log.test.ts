@@ -83,7 +83,7 @@ describe('writer and reader', () => {
   it('an empty log is a log', async () => {
     expect(await readWholeLog(written([]).file)).toEqual({
       envelopes: [],
-      end: { head: GENESIS, count: 0, torn: false, bytes: 0, size: 0 },
+      end: { head: GENESIS, count: 0, torn: false, damaged: false, bytes: 0, size: 0 },
     });
   });
 
@@ -105,6 +105,37 @@ describe('writer and reader', () => {
   });
 });
 
+describe('durability', () => {
+  const linesIn = (file: string) => readFileSync(file, 'utf8').split('\n').length - 1;
+  const logged = (durability: 'message' | 'grouped' | 'none') => {
+    const file = join(testFolder(), 'messages.jsonl');
+    return { file, log: openLog(file, undefined, durability) };
+  };
+
+  it('`message` has each line in the file before the next is said, the others when they are flushed', () => {
+    for (const durability of ['message', 'grouped', 'none'] as const) {
+      const { file, log } = logged(durability);
+      log.append(envelope(0, 'a'));
+      expect([durability, linesIn(file)]).toEqual([durability, durability === 'message' ? 1 : 0]);
+      expect(log.stored.count).toBe(linesIn(file));
+      log.flush(0);
+      expect([durability, linesIn(file), log.stored.count]).toEqual([durability, 1, 1]);
+      log.close();
+    }
+  });
+
+  it('closing while a grouped sync is on its way harms neither', async () => {
+    const { file, log } = logged('grouped');
+    for (let seq = 0; seq < 20; seq++) {
+      log.append(envelope(seq, 'a'));
+      log.flush(1000 * seq);
+    }
+    log.close();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect((await readWholeLog(file)).end).toMatchObject({ count: 20, torn: false });
+  });
+});
+
 describe('a damaged log', () => {
   it('a torn last line of any length is left out and told', async () => {
     const { file, lines } = written(TEXTS.slice(0, 3));
@@ -116,7 +147,14 @@ describe('a damaged log', () => {
       const { envelopes, end } = await readWholeLog(file);
       expect([length, envelopes.length]).toEqual([length, 2]);
       const bytes = Buffer.byteLength(kept);
-      expect(end).toEqual({ head: before, count: 2, torn: true, bytes, size: bytes + length });
+      expect(end).toEqual({
+        head: before,
+        count: 2,
+        torn: true,
+        damaged: false,
+        bytes,
+        size: bytes + length,
+      });
     }
   });
 
@@ -147,7 +185,7 @@ describe('a damaged log', () => {
     );
   });
 
-  it('a flipped bit in the last line is found: it is left out as torn', async () => {
+  it('a flipped bit in the last line is found: it is left out, and not taken for torn', async () => {
     const { file, lines } = written(TEXTS);
     const bytes = readFileSync(file);
     const start = Buffer.byteLength(`${lines.slice(0, -1).join('\n')}\n`);
@@ -155,7 +193,11 @@ describe('a damaged log', () => {
       const bad = Buffer.from(bytes);
       bad[at] = bad[at]! ^ 1;
       writeFileSync(file, bad);
-      expect((await readWholeLog(file)).end).toMatchObject({ count: TEXTS.length - 1, torn: true });
+      expect((await readWholeLog(file)).end).toMatchObject({
+        count: TEXTS.length - 1,
+        torn: true,
+        damaged: true,
+      });
     }
   });
 

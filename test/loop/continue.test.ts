@@ -17,6 +17,7 @@ import type { BodyOf, Envelope, MessageType } from '../../src/protocol/messages.
 import { summary } from '../../src/report/summary.js';
 import { emptyTally, tallyMessage } from '../../src/report/tally.js';
 import { readManifest } from '../../src/store/run-folder.js';
+import { resealedRun } from '../support/reseal.js';
 import { countingClock, temporaryFolder, tinyConfig, tinyRun, writeTinyModel } from '../support/tiny-run.js';
 
 const folder = temporaryFolder();
@@ -214,19 +215,15 @@ describe('a replay', () => {
     writeFileSync(join(path, name), change(readFileSync(join(path, name), 'utf8')));
 
   it('names the first message that a machine would not say, and what it would', async () => {
-    const { sealLine, GENESIS } = await import('../../src/log/chain.js');
     const envelopes = await envelopesOf(parent.path);
     const at = envelopes.find(({ type }) => type === 'judgement.made')!.seq;
-    const path = altered((folder) => {
-      let head = GENESIS;
-      const lines = envelopes.map((one) => {
-        const body = one.seq === at ? { ...one.body, verdict: { status: 'score', score: 1.5 } } : one.body;
-        const sealed = sealLine(head, { ...one, body } as Envelope);
-        head = sealed.head;
-        return `${sealed.line}\n`;
-      });
-      writeFileSync(join(folder, 'messages.jsonl'), lines.join(''));
-    });
+    const path = resealedRun(parent.path, out(), (lines) =>
+      lines.map((one) =>
+        one.seq === at
+          ? ({ ...one, body: { ...one.body, verdict: { status: 'score', score: 1.5 } } } as Envelope)
+          : one,
+      ),
+    );
     await expect(replayRun({ path, verify: false })).rejects.toMatchObject({
       code: 'replay.diverged',
       message: expect.stringMatching(
@@ -503,6 +500,14 @@ describe('a resume', () => {
     const text = readFileSync(join(parent.path, 'messages.jsonl'), 'utf8');
     expect((await resume(parent.path, parent.script)).end).toBeNull();
     expect(readFileSync(join(parent.path, 'messages.jsonl'), 'utf8')).toBe(text);
+  });
+
+  it('of a run that died after its last message brings manifest and metrics up to it', async () => {
+    const path = cutAfter(parent, parent.end.messages, 0);
+    writeFileSync(join(path, 'metrics.jsonl'), '');
+    expect((await resume(path, parent.script)).end).toBeNull();
+    expect(readManifest(path)).toEqual(readManifest(parent.path));
+    expect((await verified(path)).problems).toEqual([]);
   });
 
   it('of a run that was paused goes on', async () => {
