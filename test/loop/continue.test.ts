@@ -186,7 +186,7 @@ describe('any run', () => {
         endOnFailure: true,
       },
     );
-  });
+  }, 600_000);
 });
 
 it('a run whose requests fail now and then is replayed clean', async () => {
