@@ -18,6 +18,7 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   pool: ['protocol', 'rng', 'lm'],
   players: ['protocol', 'rng', 'stages', 'pool'],
   inspector: ['protocol', 'log'],
+  serve: ['protocol', 'rng', 'lm', 'stages'],
   report: ['protocol', 'rng', 'log', 'stages'],
   machines: ['protocol', 'stages'],
   actors: [
@@ -47,6 +48,7 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
     'players',
     'inspector',
     'report',
+    'serve',
     'actors',
     'experiments',
   ],

@@ -1,0 +1,163 @@
+/**
+ * The routes: which page takes what, and how one request is served from its body to its end.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { reasonOf } from '../protocol/errors.js';
+import { keyOf } from '../rng.js';
+import type { Voice } from './choice.js';
+import { checkHost, readJson } from './door.js';
+import { chatJob, completionJob, type Job } from './jobs.js';
+import type { ServeOptions } from './options.js';
+import { errorAnswer, refusal } from './refusal.js';
+import { chatRequest, completionRequest } from './requests.js';
+import { outOfTime, readerLeft, stopping, streamAnswer, type Telling, wholeAnswer } from './respond.js';
+
+const BODY_LIMIT = 1 << 20;
+const ANSWER_TIMEOUT = 600_000;
+
+export interface House extends ServeOptions {
+  readonly voice: Voice;
+  /** Throws 401. */
+  readonly checkKey: (request: IncomingMessage) => void;
+  readonly started: number;
+  readonly counts: { requests: number; unseeded: number };
+  readonly running: Set<AbortController>;
+  state: 'open' | 'closing';
+}
+
+function json(
+  response: ServerResponse,
+  status: number,
+  body: unknown,
+  headers: Record<string, string> = {},
+): void {
+  const text = JSON.stringify(body);
+  response.writeHead(status, { ...headers, 'content-type': 'application/json; charset=utf-8' });
+  response.end(text);
+}
+
+/** A seed for a request that brings none: the nth one's is always the same. */
+const freshSeed = (house: House) => (): number =>
+  keyOf(house.seed, 'serve-unseeded', house.counts.unseeded++)[0];
+
+const modelCard = ({ name, started }: House) => ({
+  id: name,
+  object: 'model',
+  created: Math.floor(started / 1000),
+  owned_by: 'soliloquy',
+});
+
+async function jobOf(house: House, path: string, request: IncomingMessage): Promise<Job> {
+  const body = await readJson(request, house.bodyLimit ?? BODY_LIMIT);
+  const asked = path === '/v1/completions' ? completionRequest(body) : chatRequest(body);
+  if (asked.model !== house.name)
+    throw refusal(
+      404,
+      `there is no model ${JSON.stringify(asked.model)} here; there is ${JSON.stringify(house.name)}`,
+      {
+        param: 'model',
+        code: 'model_not_found',
+      },
+    );
+  return 'messages' in asked && path === '/v1/chat/completions'
+    ? chatJob(chatRequest(body), house.chat, house.voice, freshSeed(house))
+    : completionJob(completionRequest(body), house.voice, freshSeed(house));
+}
+
+async function generate(
+  house: House,
+  path: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const abort = new AbortController();
+  const left = () => abort.abort(readerLeft());
+  response.on('close', left);
+  house.running.add(abort);
+  const timer = setTimeout(() => abort.abort(outOfTime()), house.answerTimeout ?? ANSWER_TIMEOUT);
+  try {
+    const job = await jobOf(house, path, request);
+    const isChat = path === '/v1/chat/completions';
+    const headers: Record<string, string> = isChat ? { 'x-soliloquy-chat-format': house.chat.name } : {};
+    const created = Math.floor(house.clock.now() / 1000);
+    const telling: Telling = {
+      id: `${isChat ? 'chatcmpl' : 'cmpl'}-${house.started.toString(36)}-${house.counts.requests}`,
+      model: house.name,
+      created,
+      fingerprint: house.model.backend,
+      voice: house.voice,
+      signal: abort.signal,
+      onFailure: (error) => logFailure(house, path, error),
+    };
+    if (job.stream) await streamAnswer(job, telling, response, headers);
+    else json(response, 200, await wholeAnswer(job, telling), headers);
+  } finally {
+    clearTimeout(timer);
+    response.off('close', left);
+    house.running.delete(abort);
+    // What a failed choice leaves of its neighbours ends with the next round.
+    abort.abort(readerLeft());
+  }
+}
+
+const logFailure = ({ log }: House, path: string, error: unknown): void => {
+  const { status } = errorAnswer(error);
+  if (status !== 499)
+    log(`${path}: ${status} ${status === 500 ? reasonOf(error) : errorAnswer(error).body.error.code}`);
+};
+
+type Handler = (house: House, path: string, request: IncomingMessage, response: ServerResponse) => unknown;
+const ROUTES: Readonly<Record<string, { readonly method: 'GET' | 'POST'; readonly handle: Handler }>> = {
+  '/v1/models': {
+    method: 'GET',
+    handle: (house, _path, _request, response) =>
+      json(response, 200, { object: 'list', data: [modelCard(house)] }),
+  },
+  '/v1/chat/completions': { method: 'POST', handle: generate },
+  '/v1/completions': { method: 'POST', handle: generate },
+};
+
+function oneModel(house: House, path: string, response: ServerResponse): void {
+  const name = path.slice('/v1/models/'.length);
+  if (name !== encodeURIComponent(house.name) && name !== house.name)
+    throw refusal(404, 'there is no such model here', { param: 'model', code: 'model_not_found' });
+  json(response, 200, modelCard(house));
+}
+
+export async function handle(
+  house: House,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const path = (request.url ?? '/').replace(/\?.*$/s, '');
+  if (house.key === null) checkHost(request);
+  if (path === '/health' && request.method === 'GET')
+    return json(response, 200, { status: house.state === 'open' ? 'ok' : 'stopping' });
+  house.checkKey(request);
+  if (house.state !== 'open') throw stopping();
+  if (path.startsWith('/v1/models/') && request.method === 'GET') return oneModel(house, path, response);
+  const route = Object.hasOwn(ROUTES, path) ? ROUTES[path] : undefined;
+  if (route === undefined) throw refusal(404, 'there is no such page', { code: 'not_found' });
+  if (route.method !== request.method)
+    throw refusal(405, `${path} takes ${route.method}`, { code: 'method_not_allowed' });
+  house.counts.requests++;
+  await route.handle(house, path, request, response);
+}
+
+export function refuse(
+  house: House,
+  request: IncomingMessage,
+  response: ServerResponse,
+  error: unknown,
+): void {
+  const { status, body } = errorAnswer(error);
+  if (status >= 500) logFailure(house, 'request', error);
+  if (response.destroyed || response.headersSent) {
+    response.destroy();
+    return;
+  }
+  // An unread body is let go, and its connection with it.
+  const unread = !request.complete;
+  json(response, status, body, unread ? { connection: 'close' } : {});
+  if (unread) request.resume();
+}
