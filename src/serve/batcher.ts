@@ -4,9 +4,17 @@
  */
 import { refusal } from './refusal.js';
 
+export interface BatchCounts {
+  /** Items that wait now. */
+  readonly waiting: number;
+  readonly batches: number;
+  readonly items: number;
+  readonly largest: number;
+}
+
 export interface Batcher<Item, Result> {
   run(item: Item): Promise<Result>;
-  readonly counts: { readonly batches: number; readonly items: number; readonly largest: number };
+  readonly counts: BatchCounts;
 }
 
 export interface BatchLimits {
@@ -27,11 +35,12 @@ export function createBatcher<Item, Result>(
   limits: BatchLimits,
 ): Batcher<Item, Result> {
   const queue: Waiting<Item, Result>[] = [];
-  const counts = { batches: 0, items: 0, largest: 0 };
+  const counts = { waiting: 0, batches: 0, items: 0, largest: 0 };
   let running = false;
 
   const next = async () => {
     const batch = queue.splice(0, limits.most);
+    counts.waiting = queue.length;
     counts.batches++;
     counts.items += batch.length;
     counts.largest = Math.max(counts.largest, batch.length);
@@ -60,7 +69,7 @@ export function createBatcher<Item, Result>(
           reject(refusal(503, 'too many requests wait; try again later', { code: 'overloaded' }));
           return;
         }
-        queue.push({ item, resolve, reject });
+        counts.waiting = queue.push({ item, resolve, reject });
         if (running) return;
         running = true;
         void drain();

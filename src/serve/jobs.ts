@@ -111,17 +111,16 @@ export function completionJob(request: CompletionRequest, voice: Voice, freshSee
   };
 }
 
+/** A start token that was put before the prompt isn't part of its text. */
 async function echoOf(choice: ChoiceSpec, { tokenizer, score }: Voice): Promise<Said> {
   const { promptIds, logprobs, index } = choice;
+  const hidden = promptIds[0] === tokenizer.bosId ? 1 : 0;
+  const shown = promptIds.slice(hidden);
   const speak = speaker({ ...choice, promptIds: [], continues: false }, tokenizer);
   let tokens: TokenSaid[] = [];
   if (logprobs) {
-    const scored = await score(promptIds);
-    tokens = tokensOf(
-      promptIds,
-      speak,
-      [...scored].map((value, i) => (i === 0 ? null : value)),
-    );
+    const scored = [...(await score(promptIds))].map((value, i) => (i === 0 ? null : value));
+    tokens = tokensOf(shown, speak, scored.slice(hidden));
   }
-  return { index, text: speak(promptIds), tokens, finish: null };
+  return { index, text: speak(shown), tokens, finish: null };
 }

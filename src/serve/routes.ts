@@ -4,6 +4,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { reasonOf } from '../protocol/errors.js';
 import { keyOf } from '../rng.js';
+import type { BatchCounts } from './batcher.js';
 import type { Voice } from './choice.js';
 import { checkHost, readJson } from './door.js';
 import { chatJob, completionJob, type Job } from './jobs.js';
@@ -17,6 +18,7 @@ const ANSWER_TIMEOUT = 600_000;
 
 export interface House extends ServeOptions {
   readonly voice: Voice;
+  readonly batches: BatchCounts;
   /** Throws 401. */
   readonly checkKey: (request: IncomingMessage) => void;
   readonly started: number;
@@ -124,6 +126,13 @@ function oneModel(house: House, path: string, response: ServerResponse): void {
   json(response, 200, modelCard(house));
 }
 
+const health = ({ state, running, batches }: House) => ({
+  status: state === 'open' ? 'ok' : 'stopping',
+  /** Answers under way that somebody still wants; rows that wait; batches so far, rows in them and in the largest. */
+  running: [...running].filter(({ signal }) => !signal.aborted).length,
+  ...batches,
+});
+
 export async function handle(
   house: House,
   request: IncomingMessage,
@@ -131,8 +140,7 @@ export async function handle(
 ): Promise<void> {
   const path = (request.url ?? '/').replace(/\?.*$/s, '');
   if (house.key === null) checkHost(request);
-  if (path === '/health' && request.method === 'GET')
-    return json(response, 200, { status: house.state === 'open' ? 'ok' : 'stopping' });
+  if (path === '/health' && request.method === 'GET') return json(response, 200, health(house));
   house.checkKey(request);
   if (house.state !== 'open') throw stopping();
   if (path.startsWith('/v1/models/') && request.method === 'GET') return oneModel(house, path, response);

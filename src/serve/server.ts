@@ -36,6 +36,7 @@ function houseOf(options: ServeOptions): House {
       sample: samples.run,
       score: scores.run,
     },
+    batches: samples.counts,
     checkKey: createKeyCheck(options.key),
     started: options.clock.now(),
     counts: { requests: 0, unseeded: 0 },
