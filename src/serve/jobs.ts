@@ -25,12 +25,32 @@ const COMPLETION_TOKENS = 16;
 
 type Sampling = Pick<ChoiceSpec, 'temperature' | 'topP' | 'stops' | 'seed'>;
 
+/** Below it a division by the temperature says no more than the likeliest token does, and may leave the floats. */
+const COLDEST = 0.001;
+
 /** A mass of 0 holds no token: the likeliest one, then. */
 const samplingOf = (request: ChatRequest | CompletionRequest, freshSeed: () => number): Sampling => {
   const topP = request.top_p ?? 1;
-  const temperature = topP === 0 ? 0 : (request.temperature ?? 1);
-  return { temperature, topP: topP === 0 ? 1 : topP, stops: request.stop, seed: request.seed ?? freshSeed() };
+  const temperature = request.temperature ?? 1;
+  return {
+    temperature: topP === 0 || temperature < COLDEST ? 0 : temperature,
+    topP: topP === 0 ? 1 : topP,
+    stops: request.stop,
+    seed: request.seed ?? freshSeed(),
+  };
 };
+
+/** Characters that no token is longer than, with room to spare: a longer text is refused before it is encoded. */
+const LONGEST_TOKEN = 100;
+
+function checkLength(texts: readonly string[], { contextLength }: Voice, param: string): void {
+  const length = texts.reduce((sum, text) => sum + text.length, 0);
+  if (length > LONGEST_TOKEN * contextLength)
+    throw refusal(400, `${length} characters are more than the ${contextLength} tokens of this model hold`, {
+      param,
+      code: 'context_length_exceeded',
+    });
+}
 
 function checkRoom(
   ids: readonly number[],
@@ -63,6 +83,11 @@ export function chatJob(
   voice: Voice,
   freshSeed: () => number,
 ): Job {
+  checkLength(
+    request.messages.map(({ content }) => content),
+    voice,
+    'messages',
+  );
   const promptIds = format.encode(request.messages);
   checkRoom(promptIds, voice, 'messages');
   const base = {
@@ -84,9 +109,11 @@ export function chatJob(
 
 export function completionJob(request: CompletionRequest, voice: Voice, freshSeed: () => number): Job {
   const { tokenizer } = voice;
-  const prompts = promptsOf(request).map((prompt) =>
-    typeof prompt === 'string' ? tokenizer.encodePrompt(prompt) : prompt,
-  );
+  const prompts = promptsOf(request).map((prompt) => {
+    if (typeof prompt !== 'string') return prompt;
+    checkLength([prompt], voice, 'prompt');
+    return tokenizer.encodePrompt(prompt);
+  });
   for (const ids of prompts) checkRoom(ids, voice, 'prompt', request.max_tokens === 0 ? 0 : 1);
   const sampling = samplingOf(request, freshSeed);
   const logprobs = request.logprobs != null;

@@ -20,7 +20,6 @@ const shared = {
   n: wholeNumber(1, MOST_CHOICES).nullish(),
   stop: stops,
   seed: wholeNumber(Number.MIN_SAFE_INTEGER).nullish(),
-  max_tokens: wholeNumber(0).nullish(),
   stream: z.boolean().nullish(),
   stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
 };
@@ -36,6 +35,7 @@ const message = z
 const chatSchema = z.looseObject({
   ...shared,
   messages: z.array(message).min(1),
+  max_tokens: wholeNumber(1).nullish(),
   max_completion_tokens: wholeNumber(1).nullish(),
   logprobs: z.boolean().nullish(),
   top_logprobs: wholeNumber(0, 20).nullish(),
@@ -49,6 +49,7 @@ const completionSchema = z.looseObject({
     [z.string(), z.array(z.string()).min(1), ids, z.array(ids).min(1)],
     'text, texts, token ids, or lists of token ids',
   ),
+  max_tokens: wholeNumber(0).nullish(),
   logprobs: wholeNumber(0, 20).nullish(),
   echo: z.boolean().nullish(),
   best_of: wholeNumber(1).nullish(),

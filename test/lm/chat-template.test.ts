@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   type ChatMessage,
@@ -83,6 +84,30 @@ describe.each(['chatml', 'llama3', 'mistral', 'zephyr'])('in the %s style', (sty
       `${content[0]}\ufdd0${content.slice(1)}`,
     ])
       expect(specialsOf(chat.encode([user(`${attack} ${content}`)]))).toEqual(harmless);
+  });
+
+  it('no mixture of them does either', () => {
+    const harmless = specialsOf(chat.encode([user('hello')]));
+    const pieces = [
+      ...named.map(({ content }) => content),
+      'hello',
+      ' ',
+      '\n',
+      '<',
+      '|',
+      '>',
+      '\ufdd0',
+      '\ufdd1',
+    ];
+    const halves = named.flatMap(({ content }) => [content.slice(0, 4), content.slice(4)]);
+    const text = fc
+      .array(fc.constantFrom(...pieces, ...halves), { maxLength: 12 })
+      .map((some) => some.join(''));
+    fc.assert(
+      fc.property(text, (attack) => {
+        expect(specialsOf(chat.encode([user(attack)]))).toEqual(harmless);
+      }),
+    );
   });
 
   it('the tokenizer config’s end token ends an answer, beside those of the generation config', () => {

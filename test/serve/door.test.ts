@@ -248,7 +248,7 @@ describe('the end', () => {
     });
   });
 
-  it('of the model is 500 without its reason, which the log has', async () => {
+  it('of the model is 500 without its reason, which the log has; within a stream, an error event', async () => {
     const broken = { ...model, sample: () => Promise.reject(new Error('the reason')) };
     const server = await serving(broken);
     open.push(server);
@@ -256,5 +256,10 @@ describe('the end', () => {
     expect(error).toMatchObject({ status: 500, type: 'server_error' });
     expect(String(error)).not.toContain('the reason');
     expect(server.lines.join()).toContain('the reason');
+    const stream = await server.client.chat.completions.create({ ...body, stream: true });
+    const all = async () => {
+      for await (const _ of stream);
+    };
+    await expect(all()).rejects.toBeInstanceOf(OpenAI.APIError);
   });
 });
