@@ -4,6 +4,9 @@
  *
  * Invariant: a special token in the ids was written by the template. What a message holds of special tokens' texts is encoded
  * as plain characters (src/lm/plain-specials.ts); transformers would take it for the token.
+ *
+ * Known differences of the library: a boolean that a template prints is `true`, in Python `True`; the length of a text counts
+ * UTF-16 units, in Python code points.
  */
 import { Environment, Interpreter, Template } from '@huggingface/jinja';
 import { z } from 'zod';
