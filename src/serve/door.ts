@@ -43,8 +43,9 @@ export async function readJson(request: IncomingMessage, limit: number): Promise
       else reject(tooLarge());
     });
     request.on('end', () => resolve(Buffer.concat(parts).toString('utf8')));
-    request.on('error', reject);
-    request.on('close', () => reject(refusal(400, 'the body ended early')));
+    const early = () => reject(refusal(400, 'the body ended early'));
+    request.on('error', early);
+    request.on('close', early);
   });
   try {
     return JSON.parse(text) as unknown;

@@ -61,17 +61,19 @@ export async function wholeAnswer(job: Job, telling: Telling): Promise<unknown> 
   };
 }
 
-/** Resolves when the reader can take more, or has left. */
-function written(response: ServerResponse, text: string): Promise<void> {
-  if (response.write(text) || response.destroyed) return Promise.resolve();
+/** Resolves when the reader can take more, has left, or the answer is given up. */
+function written(response: ServerResponse, text: string, signal: AbortSignal): Promise<void> {
+  if (response.destroyed || response.write(text) || signal.aborted) return Promise.resolve();
   return new Promise((resolve) => {
     const done = () => {
       response.off('drain', done);
       response.off('close', done);
+      signal.removeEventListener('abort', done);
       resolve();
     };
     response.on('drain', done);
     response.on('close', done);
+    signal.addEventListener('abort', done);
   });
 }
 
@@ -107,7 +109,8 @@ export async function streamAnswer(
   headers: Readonly<Record<string, string>>,
 ): Promise<void> {
   const head = headOf(telling, job.shape.chunkObject);
-  const send: Send = (value) => written(response, `data: ${JSON.stringify(value)}\n\n`);
+  const { signal } = telling;
+  const send: Send = (value) => written(response, `data: ${JSON.stringify(value)}\n\n`, signal);
   const usage = (value: unknown) => (job.includeUsage ? { usage: value } : {});
   const sendChoice: Send = (choice) => send({ ...head, choices: [choice], ...usage(null) });
   response.writeHead(200, {
@@ -119,10 +122,12 @@ export async function streamAnswer(
     const made = await Promise.all(job.choices.map((spec) => tell(job, spec, telling, sendChoice)));
     const total = made.reduce((sum, one) => sum + one, 0);
     if (job.includeUsage) await send({ ...head, choices: [], ...usage(usageOf(job.promptTokens, total)) });
-    await written(response, 'data: [DONE]\n\n');
+    await written(response, 'data: [DONE]\n\n', signal);
   } catch (error) {
     telling.onFailure(error);
     await send(errorAnswer(error).body);
+    // Whoever doesn't read would keep the connection for ever.
+    if (response.writableNeedDrain) response.destroy();
   }
   response.end();
 }

@@ -49,21 +49,25 @@ const modelCard = ({ name, started }: House) => ({
   owned_by: 'soliloquy',
 });
 
-async function jobOf(house: House, path: string, request: IncomingMessage): Promise<Job> {
+function checkModel(house: House, model: string): void {
+  if (model === house.name) return;
+  const [asked, here] = [JSON.stringify(model), JSON.stringify(house.name)];
+  throw refusal(404, `there is no model ${asked} here; there is ${here}`, {
+    param: 'model',
+    code: 'model_not_found',
+  });
+}
+
+async function jobOf(house: House, isChat: boolean, request: IncomingMessage): Promise<Job> {
   const body = await readJson(request, house.bodyLimit ?? BODY_LIMIT);
-  const asked = path === '/v1/completions' ? completionRequest(body) : chatRequest(body);
-  if (asked.model !== house.name)
-    throw refusal(
-      404,
-      `there is no model ${JSON.stringify(asked.model)} here; there is ${JSON.stringify(house.name)}`,
-      {
-        param: 'model',
-        code: 'model_not_found',
-      },
-    );
-  return 'messages' in asked && path === '/v1/chat/completions'
-    ? chatJob(chatRequest(body), house.chat, house.voice, freshSeed(house))
-    : completionJob(completionRequest(body), house.voice, freshSeed(house));
+  if (isChat) {
+    const asked = chatRequest(body);
+    checkModel(house, asked.model);
+    return chatJob(asked, house.chat, house.voice, freshSeed(house));
+  }
+  const asked = completionRequest(body);
+  checkModel(house, asked.model);
+  return completionJob(asked, house.voice, freshSeed(house));
 }
 
 async function generate(
@@ -72,18 +76,21 @@ async function generate(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
+  const isChat = path === '/v1/chat/completions';
+  const number = house.counts.requests++;
   const abort = new AbortController();
   const left = () => abort.abort(readerLeft());
   response.on('close', left);
+  // A reader who is gone in mid-write; 'close' follows.
+  response.on('error', left);
   house.running.add(abort);
   const timer = setTimeout(() => abort.abort(outOfTime()), house.answerTimeout ?? ANSWER_TIMEOUT);
   try {
-    const job = await jobOf(house, path, request);
-    const isChat = path === '/v1/chat/completions';
+    const job = await jobOf(house, isChat, request);
     const headers: Record<string, string> = isChat ? { 'x-soliloquy-chat-format': house.chat.name } : {};
     const created = Math.floor(house.clock.now() / 1000);
     const telling: Telling = {
-      id: `${isChat ? 'chatcmpl' : 'cmpl'}-${house.started.toString(36)}-${house.counts.requests}`,
+      id: `${isChat ? 'chatcmpl' : 'cmpl'}-${house.started.toString(36)}-${number}`,
       model: house.name,
       created,
       fingerprint: house.model.backend,
@@ -148,7 +155,6 @@ export async function handle(
   if (route === undefined) throw refusal(404, 'there is no such page', { code: 'not_found' });
   if (route.method !== request.method)
     throw refusal(405, `${path} takes ${route.method}`, { code: 'method_not_allowed' });
-  house.counts.requests++;
   await route.handle(house, path, request, response);
 }
 

@@ -82,6 +82,23 @@ describe('many at the same time', () => {
   });
 });
 
+describe('a request without a seed', () => {
+  it('says something else each time, and the nth the same on every server of that seed', async () => {
+    const texts = async (seed: number) => {
+      const server = await start({ seed });
+      const first = await ask(server, { seed: null });
+      const second = await ask(server, {});
+      const third = await ask(server, { seed: undefined });
+      return [first, second, third].map(({ choices }) => choices[0]!.message.content);
+    };
+    const [a, b, c] = [await texts(1), await texts(1), await texts(2)];
+    expect(b).toEqual(a);
+    expect(a[0]).not.toBe(a[2]);
+    expect(c[0]).not.toBe(a[0]);
+    expect(c[1]).toBe(a[1]);
+  });
+});
+
 describe('the key', () => {
   const key = 'secret-7f3a';
 
@@ -211,6 +228,28 @@ describe('the end', () => {
     held.release();
     await ask(server, { max_tokens: 1 });
     expect(held.batches.length - before).toBe(1);
+    expect(server.lines).toEqual([]);
+  });
+
+  it('of readers at any moment of a request or an answer harms nobody else', async () => {
+    const server = await start();
+    const text = JSON.stringify({ ...body, stream: true, n: 3, max_tokens: 100 });
+    const whole = `POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: ${text.length}\r\n\r\n${text}`;
+    /** Sends so much of it, takes so many parts of the answer, and goes. */
+    const goAway = (sent: number, taken: number) =>
+      new Promise<void>((resolve) => {
+        const socket = connect(server.port, '127.0.0.1', () => {
+          socket.write(whole.slice(0, sent), () => taken === 0 && socket.destroy());
+        });
+        let parts = 0;
+        socket.on('data', () => ++parts >= taken && socket.destroy());
+        socket.on('close', () => resolve());
+      });
+    const cuts = [1, 30, whole.length - text.length, whole.length - 5].map((sent) => goAway(sent, 0));
+    const leaving = [0, 1, 2, 3, 5, 8].map((taken) => goAway(whole.length, taken));
+    const [answer] = await Promise.all([ask(server), ...cuts, ...leaving]);
+    expect(answer.choices[0]!.message).toEqual((await ask(server)).choices[0]!.message);
+    await untilHealth(server, { running: 0 });
     expect(server.lines).toEqual([]);
   });
 
