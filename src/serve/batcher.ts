@@ -13,7 +13,8 @@ export interface BatchCounts {
 }
 
 export interface Batcher<Item, Result> {
-  run(item: Item): Promise<Result>;
+  /** An item whose signal says so leaves the queue; one that runs stays to its end. */
+  run(item: Item, signal: AbortSignal): Promise<Result>;
   readonly counts: BatchCounts;
 }
 
@@ -26,6 +27,7 @@ export interface BatchLimits {
 
 interface Waiting<Item, Result> {
   readonly item: Item;
+  readonly signal: AbortSignal;
   resolve(result: Result): void;
   reject(error: unknown): void;
 }
@@ -38,9 +40,20 @@ export function createBatcher<Item, Result>(
   const counts = { waiting: 0, batches: 0, items: 0, largest: 0 };
   let running = false;
 
+  const nextBatch = () => {
+    const batch: Waiting<Item, Result>[] = [];
+    while (batch.length < limits.most) {
+      const first = queue.shift();
+      if (first === undefined) break;
+      if (first.signal.aborted) first.reject(first.signal.reason);
+      else batch.push(first);
+    }
+    return batch;
+  };
   const next = async () => {
-    const batch = queue.splice(0, limits.most);
+    const batch = nextBatch();
     counts.waiting = queue.length;
+    if (batch.length === 0) return;
     counts.batches++;
     counts.items += batch.length;
     counts.largest = Math.max(counts.largest, batch.length);
@@ -63,13 +76,13 @@ export function createBatcher<Item, Result>(
   };
   return {
     counts,
-    run: (item) =>
+    run: (item, signal) =>
       new Promise((resolve, reject) => {
         if (queue.length >= limits.waiting) {
           reject(refusal(503, 'too many requests wait; try again later', { code: 'overloaded' }));
           return;
         }
-        counts.waiting = queue.push({ item, resolve, reject });
+        counts.waiting = queue.push({ item, signal, resolve, reject });
         if (running) return;
         running = true;
         void drain();

@@ -17,7 +17,8 @@ const BODY_LIMIT = 1 << 20;
 const ANSWER_TIMEOUT = 600_000;
 
 export interface House extends ServeOptions {
-  readonly voice: Voice;
+  /** The model as one request hears it: what waits leaves with the signal. */
+  readonly voiceOf: (signal: AbortSignal) => Voice;
   readonly batches: BatchCounts;
   /** Throws 401. */
   readonly checkKey: (request: IncomingMessage) => void;
@@ -58,16 +59,16 @@ function checkModel(house: House, model: string): void {
   });
 }
 
-async function jobOf(house: House, isChat: boolean, request: IncomingMessage): Promise<Job> {
+async function jobOf(house: House, voice: Voice, isChat: boolean, request: IncomingMessage): Promise<Job> {
   const body = await readJson(request, house.bodyLimit ?? BODY_LIMIT);
   if (isChat) {
     const asked = chatRequest(body);
     checkModel(house, asked.model);
-    return chatJob(asked, house.chat, house.voice, freshSeed(house));
+    return chatJob(asked, house.chat, voice, freshSeed(house));
   }
   const asked = completionRequest(body);
   checkModel(house, asked.model);
-  return completionJob(asked, house.voice, freshSeed(house));
+  return completionJob(asked, voice, freshSeed(house));
 }
 
 async function generate(
@@ -79,6 +80,7 @@ async function generate(
   const isChat = path === '/v1/chat/completions';
   const number = house.counts.requests++;
   const abort = new AbortController();
+  const voice = house.voiceOf(abort.signal);
   const left = () => abort.abort(readerLeft());
   response.on('close', left);
   // A reader who is gone in mid-write; 'close' follows.
@@ -86,7 +88,7 @@ async function generate(
   house.running.add(abort);
   const timer = setTimeout(() => abort.abort(outOfTime()), house.answerTimeout ?? ANSWER_TIMEOUT);
   try {
-    const job = await jobOf(house, isChat, request);
+    const job = await jobOf(house, voice, isChat, request);
     const headers: Record<string, string> = isChat ? { 'x-soliloquy-chat-format': house.chat.name } : {};
     const created = Math.floor(house.clock.now() / 1000);
     const telling: Telling = {
@@ -94,7 +96,7 @@ async function generate(
       model: house.name,
       created,
       fingerprint: house.model.backend,
-      voice: house.voice,
+      voice,
       signal: abort.signal,
       onFailure: (error) => logFailure(house, path, error),
     };
@@ -111,7 +113,8 @@ async function generate(
 
 const logFailure = ({ log }: House, path: string, error: unknown): void => {
   const { status } = errorAnswer(error);
-  if (status !== 499)
+  // Readers who left, and those who were sent away at a full or closing house.
+  if (status !== 499 && status !== 503)
     log(`${path}: ${status} ${status === 500 ? reasonOf(error) : errorAnswer(error).body.error.code}`);
 };
 

@@ -30,12 +30,12 @@ function houseOf(options: ServeOptions): House {
   const scores = createBatcher((rows: readonly (readonly number[])[]) => model.score(version, rows), BATCH);
   return {
     ...options,
-    voice: {
+    voiceOf: (signal) => ({
       tokenizer: model.tokenizer(version),
       contextLength: model.contextLength(version),
-      sample: samples.run,
-      score: scores.run,
-    },
+      sample: (row) => samples.run(row, signal),
+      score: (ids) => scores.run(ids, signal),
+    }),
     batches: samples.counts,
     checkKey: createKeyCheck(options.key),
     started: options.clock.now(),

@@ -231,6 +231,26 @@ describe('the end', () => {
     expect(server.lines).toEqual([]);
   });
 
+  it('of one who waits takes its row out of the queue', async () => {
+    const held = holdable(model);
+    const server = await start({}, held);
+    const holding = held.hold();
+    const running = ask(server, { max_tokens: 4 });
+    await holding;
+    const leaving = new AbortController();
+    const waiting = server.client.chat.completions
+      .create(body, { signal: leaving.signal })
+      .catch((error: unknown) => error);
+    await untilHealth(server, { running: 2, waiting: 1 });
+    leaving.abort();
+    expect(await waiting).toBeInstanceOf(OpenAI.APIUserAbortError);
+    await untilHealth(server, { running: 1 });
+    held.release();
+    await running;
+    await untilHealth(server, { running: 0, waiting: 0 });
+    expect(held.batches).toEqual([1]);
+  });
+
   it('of readers at any moment of a request or an answer harms nobody else', async () => {
     const server = await start();
     const text = JSON.stringify({ ...body, stream: true, n: 3, max_tokens: 100 });
