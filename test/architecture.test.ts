@@ -18,6 +18,7 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   pool: ['protocol', 'rng', 'lm'],
   players: ['protocol', 'rng', 'stages', 'pool'],
   inspector: ['protocol', 'log'],
+  serve: ['protocol', 'rng', 'lm', 'stages'],
   report: ['protocol', 'rng', 'log', 'stages'],
   machines: ['protocol', 'stages'],
   actors: [
@@ -47,6 +48,7 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
     'players',
     'inspector',
     'report',
+    'serve',
     'actors',
     'experiments',
   ],
@@ -202,7 +204,7 @@ describe('source files', () => {
 
   it('draw no randomness and read no clock where a run must be repeatable', () => {
     const pure = files.filter((file) =>
-      ['machines', 'stages', 'protocol', 'log', 'players', 'worlds', 'rng'].includes(partOf(file)),
+      ['machines', 'stages', 'protocol', 'log', 'players', 'worlds', 'rng', 'serve'].includes(partOf(file)),
     );
     const found = pure.filter((file) =>
       /\bMath\.random\b|\bDate\.now\b|\bnew Date\(\)|\bperformance\.now\b|\brandomUUID\b/.test(

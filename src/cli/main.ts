@@ -18,6 +18,7 @@ import { replayCommand } from './replay.js';
 import { resumeCommand } from './resume.js';
 import { runCommand } from './run.js';
 import { scoreCommand } from './score.js';
+import { serveCommand } from './serve.js';
 import { sweepCommand } from './sweep.js';
 import { trainCommand } from './train.js';
 import { whyCommand } from './why.js';
@@ -43,6 +44,7 @@ export function program(): Command {
     whyCommand,
     scoreCommand,
     generateCommand,
+    serveCommand,
     exportCommand,
     trainCommand,
     pretrainCommand,

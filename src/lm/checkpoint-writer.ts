@@ -69,6 +69,7 @@ export async function writeCheckpoint(dir: string, checkpoint: Checkpoint): Prom
   ];
   if (tokenizer) texts.push(['tokenizer.json', tokenizer.json]);
   if (tokenizer?.config != null) texts.push(['tokenizer_config.json', tokenizer.config]);
+  if (tokenizer?.chatTemplate !== undefined) texts.push(['chat_template.jinja', tokenizer.chatTemplate]);
   for (const [name, text] of texts) await writeWhole(dir, name, (handle) => handle.writeFile(text));
   const tensors = parametersOf(weights.architecture).map(({ name, shape, offset, size }) => ({
     name,

@@ -20,6 +20,8 @@ export interface TokenizerFiles {
   readonly json: string;
   /** tokenizer_config.json */
   readonly config: string | null;
+  /** chat_template.jinja; absent where there is none. */
+  readonly chatTemplate?: string;
 }
 
 export interface Checkpoint {
@@ -197,9 +199,11 @@ export async function readCheckpoint(dir: string): Promise<Checkpoint> {
   const ids = tokenIdsOf(generationFile, generationConfig, config);
   const json = await textOf(join(dir, 'tokenizer.json'));
   const tokenizerConfig = await textOf(join(dir, 'tokenizer_config.json'));
+  const chatTemplate = await textOf(join(dir, 'chat_template.jinja'));
+  const beside = { config: tokenizerConfig, ...(chatTemplate !== null && { chatTemplate }) };
   return {
     weights: await readWeights(dir, architecture),
-    tokenizer: json === null ? null : { json, config: tokenizerConfig },
+    tokenizer: json === null ? null : { json, ...beside },
     ...ids,
     config,
     generationConfig,

@@ -1,0 +1,34 @@
+/**
+ * How a model that a command line names is talked to: its checkpoint's chat template, else the format of its run.
+ */
+import type { Checkpoint } from '../lm/checkpoint.js';
+import { SoliloquyError } from '../protocol/errors.js';
+import type { Tokenizer } from '../protocol/ports.js';
+import type { PromptFormat } from '../protocol/records.js';
+import { type ChatFormat, createChatFormat } from '../serve/chat-format.js';
+import { readRunConfig } from '../store/run-config.js';
+import type { ModelArgument } from './model-argument.js';
+import { systemClock } from './options.js';
+
+function runFormatOf({ run }: ModelArgument): PromptFormat | null {
+  if (run === undefined) return null;
+  const { format } = readRunConfig(run.path).used as { readonly format?: PromptFormat };
+  return format?.chat === undefined ? null : format;
+}
+
+export function chatFormatOf(
+  argument: ModelArgument,
+  { tokenizer: files }: Checkpoint,
+  tokenizer: Tokenizer,
+): ChatFormat {
+  return createChatFormat({ files, tokenizer, runFormat: runFormatOf(argument), clock: systemClock });
+}
+
+/** Whoever speaks in texts needs a tokenizer. */
+export function needTokenizer({ tokenizer }: Checkpoint, dir: string): void {
+  if (tokenizer === null)
+    throw new SoliloquyError('tokenizer.invalid', `${dir} has no tokenizer.json`, {
+      dir,
+      fix: 'put the tokenizer.json of the model beside it',
+    });
+}
