@@ -5,6 +5,7 @@
  */
 import { Command, CommanderError } from 'commander';
 import { compareCommand } from './compare.js';
+import { dataCommand } from './data.js';
 import { doctorCommand } from './doctor.js';
 import { evalCommand } from './eval.js';
 import { exportCommand } from './export.js';
@@ -44,6 +45,7 @@ export function program(): Command {
     scoreCommand,
     generateCommand,
     exportCommand,
+    dataCommand,
     trainCommand,
     pretrainCommand,
     machinesCommand,
