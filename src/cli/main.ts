@@ -12,6 +12,7 @@ import { exportCommand } from './export.js';
 import { describe, exitCodeOf } from './failure.js';
 import { forkCommand } from './fork.js';
 import { generateCommand } from './generate.js';
+import { judgeBenchCommand } from './judge-bench.js';
 import { machinesCommand } from './machines.js';
 import { packageVersion } from './package.js';
 import { pretrainCommand } from './pretrain.js';
@@ -46,6 +47,7 @@ export function program(): Command {
     generateCommand,
     exportCommand,
     dataCommand,
+    judgeBenchCommand,
     trainCommand,
     pretrainCommand,
     machinesCommand,

@@ -15,6 +15,8 @@ import { reasonOf, SoliloquyError } from '../protocol/errors.js';
 
 /** Bytes of one row group or page, uncompressed. */
 const MAX_GROUP = 1024 ** 3;
+/** Rows of one group: writers make far smaller ones. */
+const MAX_ROWS = 5_000_000;
 const MAX_PAGE = 256 * 1024 ** 2;
 
 const within = (bytes: number): number => {
@@ -55,9 +57,15 @@ export async function* parquetRows(file: string): AsyncGenerator<{ number: numbe
 }
 
 function groupSizes({ row_groups: groups }: FileMetaData): number[] {
-  return groups.map(({ num_rows, total_byte_size }) => {
+  return groups.map(({ num_rows, total_byte_size, columns }) => {
     const count = Number(num_rows);
-    if (count < 0 || count > 100_000_000) throw new RangeError(`a row group claims ${count} rows`);
+    if (count < 0 || count > MAX_ROWS) throw new RangeError(`a row group claims ${count} rows`);
+    for (const { meta_data: column } of columns) {
+      const values = Number(column?.num_values ?? 0);
+      const flat = column?.path_in_schema.length === 1;
+      if (values < count || (flat && values !== count))
+        throw new RangeError(`a row group of ${count} rows has a column of ${values} values`);
+    }
     if (Number(total_byte_size) > MAX_GROUP)
       throw new RangeError(`a row group claims ${total_byte_size} bytes`);
     return count;
