@@ -74,7 +74,7 @@ export function reportText(report: Report): string {
       `Cohen’s κ with people ${number(pairwise.kappa)}`,
     );
     if (published) {
-      lines.push('', 'as LLMBar publishes it');
+      lines.push('', 'as the bench’s authors print it');
       for (const [name, value] of Object.entries(published)) lines.push(`  ${name.padEnd(17)} ${value}`);
     }
     if (contradictions) lines.push(`${contradictions} rows whose winner is not what their scores say`);

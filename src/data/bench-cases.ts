@@ -14,6 +14,7 @@ import {
   pairsOfLlmBar,
   rankingsOfLlmBar,
 } from './llmbar-statistics.js';
+import { type PandaLmStatistics, pandaLmStatistics } from './pandalm-statistics.js';
 import { type DataFile, readRecords } from './read.js';
 import { type AnnotationRecord, promptText } from './records.js';
 
@@ -88,7 +89,8 @@ export interface RecordedBench {
   /** Where each answer was scored. */
   readonly rankings: readonly JudgedRanking[];
   readonly scale: number;
-  readonly published?: LlmBarStatistics;
+  /** What the bench's own authors print of such a file. */
+  readonly published?: LlmBarStatistics | PandaLmStatistics;
   /** Rows whose recorded winners are not what their recorded scores say. */
   readonly contradictions?: number;
 }
@@ -147,7 +149,7 @@ async function pandaLmBench(data: DataFile, recorded: DataFile): Promise<Recorde
     const [a, b] = responses;
     return { human: a!.value === b!.value ? 0 : a!.value > b!.value ? 1 : 2, asShown };
   });
-  return { pairs, rankings: [], scale: 0 };
+  return { pairs, rankings: [], scale: 0, published: pandaLmStatistics(pairs) };
 }
 
 export function recordedBench(data: DataFile, recorded: DataFile): Promise<RecordedBench> {
