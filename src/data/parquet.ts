@@ -1,83 +1,80 @@
 /**
- * Owns: the rows of a Parquet file, at most one row group in memory. Sizes that a broken file claims are checked before
- * anything is allocated for them.
+ * Owns: the rows of a Parquet file, at most one row group in memory, read by a process of its own
+ * (src/data/parquet-child.ts) with a limit of memory and of patience: whatever a broken file does there, here it is an error.
  */
-import { gunzipSync } from 'node:zlib';
-import {
-  asyncBufferFromFile,
-  type Compressors,
-  type FileMetaData,
-  parquetMetadataAsync,
-  parquetReadObjects,
-  snappyUncompress,
-} from 'hyparquet';
-import { reasonOf, SoliloquyError } from '../protocol/errors.js';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { SoliloquyError } from '../protocol/errors.js';
+import { MAX_LINE } from '../worlds/open-assistant/lines.js';
 
-/** Bytes of one row group or page, uncompressed. */
-const MAX_GROUP = 1024 ** 3;
-/** Rows of one group: writers make far smaller ones. */
-const MAX_ROWS = 5_000_000;
-const MAX_PAGE = 256 * 1024 ** 2;
+const MEMORY_MB = 2048;
+/** Without a sign from the reader. */
+const PATIENCE_MS = 60_000;
 
-const within = (bytes: number): number => {
-  if (bytes >= 0 && bytes <= MAX_PAGE) return bytes;
-  throw new RangeError(`a page claims ${bytes} bytes`);
-};
+/** From the sources (tests) the built file is started: Node 20 runs no TypeScript. */
+const childFile = (here: string = import.meta.url): string =>
+  fileURLToPath(
+    new URL(here.endsWith('.ts') ? '../../dist/src/data/parquet-child.js' : './parquet-child.js', here),
+  );
 
-const compressors: Compressors = {
-  SNAPPY: (input, length) => {
-    const output = new Uint8Array(within(length));
-    snappyUncompress(input, output);
-    return output;
-  },
-  GZIP: (input, length) =>
-    new Uint8Array(gunzipSync(input, { maxOutputLength: Math.max(1, within(length)) })),
-};
+type Told = { readonly row: unknown } | { readonly end: number } | { readonly error: string };
 
-export async function* parquetRows(file: string): AsyncGenerator<{ number: number; value: unknown }> {
+export async function* parquetRows(
+  file: string,
+  patience = PATIENCE_MS,
+): AsyncGenerator<{ number: number; value: unknown }> {
+  const child = spawn(process.execPath, [`--max-old-space-size=${MEMORY_MB}`, childFile(), file], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
   let number = 0;
   try {
-    const buffer = await asyncBufferFromFile(file);
-    const metadata = await parquetMetadataAsync(buffer);
-    for (const count of groupSizes(metadata)) {
-      const rowEnd = number + count;
-      const options = { file: buffer, metadata, rowStart: number, rowEnd, compressors };
-      const rows = await parquetReadObjects(options);
-      if (rows.length !== count) throw new RangeError(`a group of ${count} rows holds ${rows.length}`);
-      for (const row of rows) yield { number: ++number, value: plain(row) };
+    for await (const line of linesFrom(child, patience)) {
+      const told = JSON.parse(line) as Told;
+      if ('end' in told) return;
+      if ('error' in told) throw new Error(told.error);
+      yield { number: ++number, value: told.row };
     }
+    throw new Error('its reader broke down (out of memory, or stopped)');
   } catch (cause) {
     throw new SoliloquyError(
       'data.unreadable',
-      `can't read ${file}${number > 0 ? ` after row ${number}` : ''}: ${reasonOf(cause)}`,
+      `can't read ${file}${number > 0 ? ` after row ${number}` : ''}: ${(cause as Error).message}`,
       { file, row: number, fix: 'name a complete Parquet file (uncompressed, snappy or gzip pages)' },
       { cause },
     );
+  } finally {
+    child.kill('SIGKILL');
   }
 }
 
-function groupSizes({ row_groups: groups }: FileMetaData): number[] {
-  return groups.map(({ num_rows, total_byte_size, columns }) => {
-    const count = Number(num_rows);
-    if (count < 0 || count > MAX_ROWS) throw new RangeError(`a row group claims ${count} rows`);
-    for (const { meta_data: column } of columns) {
-      const values = Number(column?.num_values ?? 0);
-      const flat = column?.path_in_schema.length === 1;
-      if (values < count || (flat && values !== count))
-        throw new RangeError(`a row group of ${count} rows has a column of ${values} values`);
+async function* linesFrom(child: ChildProcess, patience: number): AsyncGenerator<string> {
+  const chunks = child.stdout!.setEncoding('utf8')[Symbol.asyncIterator]() as AsyncIterator<string>;
+  let rest: string[] = [];
+  let length = 0;
+  for (;;) {
+    const { value, done } = await withPatience(chunks.next(), patience);
+    if (done) return;
+    const parts = value.split('\n');
+    for (const [i, part] of parts.entries()) {
+      if (i > 0) {
+        yield rest.join('');
+        [rest, length] = [[], 0];
+      }
+      rest.push(part);
+      length += part.length;
     }
-    if (Number(total_byte_size) > MAX_GROUP)
-      throw new RangeError(`a row group claims ${total_byte_size} bytes`);
-    return count;
-  });
+    if (length > MAX_LINE) throw new Error(`a row is longer than ${MAX_LINE} characters`);
+  }
 }
 
-/** As JSON would have it: whole numbers are numbers. */
-function plain(value: unknown): unknown {
-  if (typeof value === 'bigint') return Number(value);
-  if (Array.isArray(value)) return value.map(plain);
-  if (value instanceof Date) return value.toISOString();
-  if (typeof value === 'object' && value !== null && !ArrayBuffer.isView(value))
-    return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, plain(one)]));
-  return value;
+async function withPatience<T>(promise: Promise<T>, ms: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no row for ${ms / 1000} s: it is broken`)), ms);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
