@@ -162,6 +162,15 @@ describe('data — broken files', () => {
     );
   }, 60_000);
 
+  it('parquet that keeps its library busy for ever is given up', async () => {
+    const file = join(testFolder(), 'table');
+    const bytes = table(file);
+    // A run of 6 definition levels becomes one of hundreds of millions.
+    bytes[519]! ^= 128;
+    writeFileSync(file, bytes);
+    await expect(rowsRead(file)).rejects.toMatchObject({ code: 'data.unreadable', fields: { file } });
+  });
+
   it('a line or a list element without an end is refused, not held', async () => {
     const folder = testFolder();
     for (const [name, head] of [
