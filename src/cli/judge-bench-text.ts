@@ -95,12 +95,15 @@ export function reportText(report: Report): string {
 const meanText = (one: { readonly mean: number | null; readonly n: number } | undefined): string =>
   one === undefined || one.mean === null ? '–' : `${one.mean.toFixed(4)} (${one.n})`;
 
-export function mtBenchText(file: string, { models, unread, judgements }: MtBenchTable): string {
+export function mtBenchText(
+  file: string,
+  { models, unread, judgements, contradictions }: MtBenchTable,
+): string {
   const names = [...new Set(models.flatMap(({ categories }) => Object.keys(categories)))].sort();
   const table = new Table({ head: ['mean (n)', ...models.map(({ model }) => model)], style });
   table.push(['all', ...models.map(meanText)]);
   for (const turn of [...new Set(models.flatMap(({ turns }) => Object.keys(turns)))].sort())
     table.push([`turn ${turn}`, ...models.map(({ turns }) => meanText(turns[turn]))]);
   for (const name of names) table.push([name, ...models.map(({ categories }) => meanText(categories[name]))]);
-  return `${file}: ${judgements} judgements, ${unread} unreadable (left out)\n${table.toString()}`;
+  return `${file}: ${judgements} judgements, ${unread} unreadable (left out), ${contradictions} whose score is not the rating in their words\n${table.toString()}`;
 }

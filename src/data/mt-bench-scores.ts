@@ -3,6 +3,7 @@
  * judgements count each), by model, by turn and, where the questions are known, by category.
  */
 import { mean } from '../stats.js';
+import { CONTRADICTION } from './mt-bench.js';
 import { type DataFile, readOutcomes, readRecords } from './read.js';
 
 export interface MtBenchMeans {
@@ -18,6 +19,8 @@ export interface MtBenchTable {
   /** Judgements that could not be read. */
   readonly unread: number;
   readonly judgements: number;
+  /** Scores that are not the rating in the judgement's words. */
+  readonly contradictions: number;
 }
 
 interface Scored {
@@ -45,8 +48,10 @@ export async function mtBenchTable(judgements: DataFile, questions?: DataFile): 
   const scored: Scored[] = [];
   let rows = 0;
   let unread = 0;
+  let contradictions = 0;
   for await (const outcome of readOutcomes(judgements)) {
     rows++;
+    if ('left' in outcome && outcome.left.includes(CONTRADICTION)) contradictions++;
     if ('fault' in outcome || outcome.records.length === 0) unread++;
     else
       for (const record of outcome.records)
@@ -68,5 +73,5 @@ export async function mtBenchTable(judgements: DataFile, questions?: DataFile): 
       categories: meansBy(own, ({ id }) => categories.get(id)),
     };
   });
-  return { models, unread, judgements: rows };
+  return { models, unread, judgements: rows, contradictions };
 }

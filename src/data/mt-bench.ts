@@ -58,6 +58,14 @@ export const mtBenchAnswers: Layout = rowLayout(
 /** FastChat marks a judgement that couldn't be read by −1. */
 const ERROR = -1;
 
+/** The first `[[n]]` of a judgement, else the first `[n]`: as FastChat reads it. */
+export function ratingIn(judgment: string): number | null {
+  const found = /\[\[(\d+\.?\d*)\]\]/.exec(judgment) ?? /\[(\d+\.?\d*)\]/.exec(judgment);
+  return found ? Number(found[1]) : null;
+}
+
+export const CONTRADICTION = 'the score is not the rating in the judgement';
+
 export const mtBenchScores: Layout = rowLayout(
   'mt-bench-scores',
   'MT-Bench: judgements of single answers',
@@ -70,7 +78,7 @@ export const mtBenchScores: Layout = rowLayout(
     score: z.number(),
     turn: z.number().int().min(1),
   }),
-  ({ question_id, model, judge: by, score, turn }) => {
+  ({ question_id, model, judge: by, judgment, score, turn }) => {
     if (score === ERROR) return leftOut('the judgement could not be read (score −1)');
     const record: AnnotationRecord = {
       kind: 'annotation',
@@ -82,7 +90,8 @@ export const mtBenchScores: Layout = rowLayout(
       score,
       turn,
     };
-    return gave(record);
+    const agrees = judgment === undefined || ratingIn(judgment) === score;
+    return { records: [record], left: agrees ? [] : [CONTRADICTION] };
   },
 );
 

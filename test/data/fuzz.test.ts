@@ -103,7 +103,7 @@ describe('data — broken files', () => {
           expect(survey.rows).toBe(rows.length);
         },
       ),
-      settings(200),
+      settings(120),
     );
   });
 
@@ -158,7 +158,7 @@ describe('data — broken files', () => {
           expect(error).toMatchObject({ code: 'data.unreadable', fields: { file } });
         }
       }),
-      settings(25),
+      settings(15),
     );
   }, 60_000);
 

@@ -61,7 +61,7 @@ describe.skipIf(noSharedData)(`recorded judges against published numbers${skippe
       await open('mt_bench_judgments/gpt-4_single_both.jsonl'),
       await open('mt_bench/mt_bench_question.jsonl'),
     );
-    expect(table).toMatchObject({ unread: 4, judgements: 330 });
+    expect(table).toMatchObject({ unread: 4, judgements: 330, contradictions: 0 });
     const [griffin, normal] = table.models;
     expect([griffin!.mean!.toFixed(2), griffin!.n]).toEqual(['2.70', 160]);
     expect([normal!.mean!.toFixed(4), normal!.n]).toEqual(['7.8434', 166]);
@@ -108,6 +108,13 @@ describe('recorded judges', () => {
     const data = await fileOf(row);
     const { pairs } = await recordedBench(data, data);
     expect(pairs).toEqual([{ human: 2, asShown: 2, swapped: null }]);
+  });
+
+  it('MT-Bench: a score that is not the rating in the judge’s words is counted', async () => {
+    const score = { question_id: 1, model: 'm', judge: ['g', 'single-v1'], turn: 1, score: 8 };
+    const rows = ['Good. Rating: [[8]]', 'Rating: [[8.5]]', 'Rating: [8]', 'Fine.'];
+    const data = await fileOf(...rows.map((judgment) => ({ ...score, judgment })));
+    expect(await mtBenchTable(data)).toMatchObject({ judgements: 4, unread: 0, contradictions: 2 });
   });
 
   it('outputs of other rows are refused', async () => {
