@@ -5,12 +5,14 @@
  */
 import { Command, CommanderError } from 'commander';
 import { compareCommand } from './compare.js';
+import { dataCommand } from './data.js';
 import { doctorCommand } from './doctor.js';
 import { evalCommand } from './eval.js';
 import { exportCommand } from './export.js';
 import { describe, exitCodeOf } from './failure.js';
 import { forkCommand } from './fork.js';
 import { generateCommand } from './generate.js';
+import { judgeBenchCommand } from './judge-bench.js';
 import { machinesCommand } from './machines.js';
 import { packageVersion } from './package.js';
 import { pretrainCommand } from './pretrain.js';
@@ -46,6 +48,8 @@ export function program(): Command {
     generateCommand,
     serveCommand,
     exportCommand,
+    dataCommand,
+    judgeBenchCommand,
     trainCommand,
     pretrainCommand,
     machinesCommand,

@@ -9,10 +9,10 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
-import { z } from 'zod';
+import type { z } from 'zod';
+import { Fault } from '../data/layout.js';
+import { completionsOf, dpoLine, preferenceOf, rendered, sftLine } from '../data/trl.js';
 import { SoliloquyError } from '../protocol/errors.js';
-import { plainFormat } from '../protocol/templates.js';
-import { chatPrompt } from '../stages/templates.js';
 import { linesOf } from '../worlds/open-assistant/lines.js';
 
 export interface SftText {
@@ -35,82 +35,13 @@ export interface TrainingFile<Row> {
   readonly sha256: string;
 }
 
-const message = z.object({ role: z.enum(['system', 'user', 'assistant']), content: z.string() });
-type Message = z.infer<typeof message>;
-const messages = z.array(message).min(1);
-const said = z.union([z.string().min(1), messages], {
-  error: 'expected a text that is not empty, or a list of {role, content}',
-});
-const asked = z.union([z.string(), messages], { error: 'expected a text, or a list of {role, content}' });
-
-const sftLine = z.union([z.object({ messages }), z.object({ prompt: asked, completion: said })], {
-  error:
-    'expected {"prompt", "completion"} or {"messages": [{"role": "user" | "assistant" | "system", "content"}, …]}',
-});
-const dpoLine = z.object({ prompt: asked.optional(), chosen: said, rejected: said });
-
-function turn({ role, content }: Message): string {
-  switch (role) {
-    case 'system':
-      return `${content}\n\n`;
-    case 'user':
-      return chatPrompt(plainFormat, content);
-    case 'assistant':
-      return `${content}\n\n`;
-    default:
-      return role satisfies never;
-  }
-}
-
-const rendered = (conversation: string | readonly Message[]): string =>
-  typeof conversation === 'string' ? conversation : conversation.map(turn).join('');
-
-/** What is wrong with a line's sense, though its shape is right. */
-class Senseless extends Error {}
-
-/** One row for each assistant turn. */
-function turnsOf(conversation: readonly Message[], line: number): SftText[] {
-  const rows = conversation.flatMap(({ role, content }, i) =>
-    role === 'assistant' && content !== ''
-      ? [{ line, prompt: rendered(conversation.slice(0, i)), target: content }]
-      : [],
-  );
-  if (rows.length === 0) throw new Senseless('no message is an assistant’s: there is nothing to learn');
-  return rows;
-}
-
-/** The answer at the end of a text or conversation, and what stands before it. */
-function answerOf(
-  field: string,
-  given: string | readonly Message[],
-): { readonly before: readonly Message[]; readonly answer: string } {
-  if (typeof given === 'string') return { before: [], answer: given };
-  const last = given.at(-1)!;
-  if (last.role !== 'assistant' || last.content === '')
-    throw new Senseless(`${field}: its last message is no assistant’s answer`);
-  return { before: given.slice(0, -1), answer: last.content };
-}
-
 function sftRows(row: z.infer<typeof sftLine>, line: number): SftText[] {
-  if ('messages' in row) return turnsOf(row.messages, line);
-  const { before, answer } = answerOf('completion', row.completion);
-  return [{ line, prompt: rendered(row.prompt) + rendered(before), target: answer }];
+  return completionsOf(row).map(({ before, answer }) => ({ line, prompt: rendered(before), target: answer }));
 }
 
-/** `chosen` and `rejected` may repeat the prompt as their first messages, as many public sets do. */
-function dpoRow({ prompt, chosen, rejected }: z.infer<typeof dpoLine>, line: number): DpoText {
-  const better = answerOf('chosen', chosen);
-  const worse = answerOf('rejected', rejected);
-  if (rendered(better.before) !== rendered(worse.before))
-    throw new Senseless('chosen and rejected answer different conversations');
-  const before = better.before;
-  const repeats =
-    typeof prompt === 'string'
-      ? before.at(-1)?.content === prompt
-      : prompt !== undefined && rendered(prompt) === rendered(before);
-  if (prompt === undefined && before.length === 0) throw new Senseless('prompt: missing');
-  const whole = prompt === undefined || repeats ? rendered(before) : rendered(prompt) + rendered(before);
-  return { line, prompt: whole, chosen: better.answer, rejected: worse.answer };
+function dpoRow(row: z.infer<typeof dpoLine>, line: number): DpoText {
+  const { before, chosen, rejected } = preferenceOf(row);
+  return { line, prompt: rendered(before), chosen, rejected };
 }
 
 const invalid = (file: string, line: number, what: string): SoliloquyError =>
@@ -176,7 +107,7 @@ const located =
     try {
       return rowsOf(value, line);
     } catch (error) {
-      if (error instanceof Senseless) throw invalid(file, line, error.message);
+      if (error instanceof Fault) throw invalid(file, line, error.message);
       throw error;
     }
   };

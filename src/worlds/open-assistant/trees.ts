@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { SoliloquyError } from '../../protocol/errors.js';
 import { type Line, linesOf } from './lines.js';
 
-const message = z.object({
+export const message = z.object({
   message_id: z.string().min(1),
   text: z.string(),
   role: z.enum(['prompter', 'assistant']),
@@ -23,7 +23,7 @@ const tree = z.object({
   prompt: message.extend({ replies: z.array(message).nullish() }),
 });
 type TreeLine = z.output<typeof tree>;
-type Message = z.output<typeof message>;
+export type Message = z.output<typeof message>;
 
 export interface RankedReply {
   readonly text: string;
@@ -104,7 +104,8 @@ const invalid = (path: string, line: Line, what: string, cause?: unknown): Solil
     { cause },
   );
 
-const REFUSED_STATES = new Set(['aborted_low_grade', 'halted_by_moderator']);
+/** States of trees that reviewers gave up. */
+export const REFUSED_STATES = new Set(['aborted_low_grade', 'halted_by_moderator']);
 
 /** Why a first turn is of no use, or undefined. */
 function promptFault({ prompt, tree_state }: TreeLine, rules: TreeRules): string | undefined {
@@ -114,7 +115,8 @@ function promptFault({ prompt, tree_state }: TreeLine, rules: TreeRules): string
   return textFault(prompt, rules.maxPromptChars, 'prompt');
 }
 
-function textFault(message: Message, maxChars: number, what: string): string | undefined {
+/** Why a text is of no use, or undefined. `maxChars` 0 = no limit. */
+export function textFault(message: Message, maxChars: number, what: string): string | undefined {
   if (message.deleted) return `${what} deleted`;
   if (message.review_result === false) return `${what} refused in review`;
   if (message.text.trim() === '') return `${what} empty`;

@@ -1,0 +1,122 @@
+/**
+ * Judging a bench now: by a model on worker threads, with the judge prompt and the reading of the loop, or by a control that
+ * only gives scores. Each answer is judged alone.
+ */
+import type { BenchGroup } from '../data/bench-cases.js';
+import { readCheckpoint } from '../lm/checkpoint.js';
+import { rowsOf, sampleBatch } from '../players/sampling.js';
+import { castText, parseCast } from '../protocol/cast.js';
+import { SoliloquyError } from '../protocol/errors.js';
+import type { RngKey } from '../protocol/lm.js';
+import type { Verdict } from '../protocol/messages.js';
+import type { JudgeTemplate } from '../protocol/records.js';
+import { plainFormat } from '../protocol/templates.js';
+import { rngOf } from '../rng.js';
+import { meanScore, parseVerdict } from '../stages/judge.js';
+import { keys } from '../stages/keys.js';
+import type { JudgedRanking } from '../stages/measures.js';
+import { judgePrompt } from '../stages/templates.js';
+import { modelArgument } from './model-argument.js';
+import { MODEL, withLanguageModel } from './one-model.js';
+import type { Machinery } from './options.js';
+
+export interface LiveOptions extends Machinery {
+  readonly 'cast.judge'?: string;
+  readonly samples: number;
+  readonly temperature: number;
+  readonly maxNew: number;
+  readonly seed: number;
+  readonly json?: true;
+  readonly quiet?: true;
+}
+
+/** One answer to be judged. */
+interface Case {
+  readonly prompt: string;
+  readonly response: string;
+  readonly keys: readonly RngKey[];
+}
+
+export interface LiveBench {
+  readonly judge: string;
+  readonly verdicts: readonly Verdict[];
+  readonly rankings: readonly JudgedRanking[];
+}
+
+export async function judgeGroups(
+  groups: readonly BenchGroup[],
+  template: JudgeTemplate,
+  options: LiveOptions,
+): Promise<LiveBench> {
+  const cases = groups.flatMap(({ id, prompt, responses }, group) =>
+    responses.map(({ text }, index) => ({
+      prompt,
+      response: text,
+      // Ids of public data need not be unique.
+      keys: Array.from({ length: options.samples }, (_, sample) =>
+        keys.probe(options.seed, `${group}/${id}`, index, sample),
+      ),
+    })),
+  );
+  const cast = castOrModel(options['cast.judge']!);
+  const made =
+    'scorer' in cast
+      ? cases.map((one) => one.keys.map((key) => scoreOf(cast.scorer, key)))
+      : await judgeBy(cast.model, cases, template, options);
+  let at = 0;
+  const rankings = groups.map(({ responses }) => ({
+    responses: responses.map(({ value }) => ({ value, score: meanScore(made[at++]!).score })),
+  }));
+  const judge = 'scorer' in cast ? cast.scorer : `checkpoint:${cast.model}`;
+  return { judge, verdicts: made.flat(), rankings };
+}
+
+const scoreOf = (scorer: string, key: RngKey): Verdict => ({
+  status: 'score',
+  score: scorer === 'random' ? rngOf(key).below(6) : Number(scorer.slice('constant:'.length)),
+});
+
+/** Answers in one batch, whatever the number of workers. */
+const BATCH = 16;
+
+async function judgeBy(
+  name: string,
+  cases: readonly Case[],
+  template: JudgeTemplate,
+  options: LiveOptions,
+): Promise<Verdict[][]> {
+  const checkpoint = await readCheckpoint(modelArgument(name).dir);
+  const sampling = { temperature: options.temperature, topP: 1, maxNewTokens: options.maxNew };
+  const silent = options.json || options.quiet || !process.stderr.isTTY;
+  return withLanguageModel(options, async (model) => {
+    model.register(MODEL, checkpoint);
+    const verdicts: Verdict[][] = [];
+    for (let from = 0; from < cases.length; from += BATCH) {
+      const batch = cases.slice(from, from + BATCH).map(({ prompt, response, keys }) => ({
+        prompt: judgePrompt(template, prompt, response),
+        keys,
+      }));
+      const rows = rowsOf(model, MODEL, sampling, plainFormat.stop.judgement, batch);
+      const said = await sampleBatch(model, MODEL, rows);
+      let at = 0;
+      for (const { keys } of batch) verdicts.push(keys.map(() => parseVerdict(said[at++]!.text, template)));
+      const share = Math.round((100 * verdicts.length) / cases.length);
+      if (!silent)
+        process.stderr.write(`\r\x1b[2K${share} %  judging ${verdicts.length} of ${cases.length} answers`);
+    }
+    if (!silent) process.stderr.write('\r\x1b[2K');
+    return verdicts;
+  });
+}
+
+/** `checkpoint:DIR`, `random` … as a cast; anything else names a model. */
+function castOrModel(text: string): { readonly scorer: string } | { readonly model: string } {
+  if (/^(random|constant:.*)$/.test(text)) return { scorer: castText(parseCast('judge', text)) };
+  if (text.startsWith('checkpoint:')) return { model: text.slice('checkpoint:'.length) };
+  if (/^(live|oracle|frozen:.*|lagged:.*|recorded:.*|ensemble:.*|endpoint:.*|module:.*)$/.test(text))
+    throw new SoliloquyError('cast.invalid', `cast "${text}" makes no sense outside a run`, {
+      cast: text,
+      fix: 'one of: checkpoint:DIR, a model folder, RUN/M3, random, constant:K',
+    });
+  return { model: text };
+}
