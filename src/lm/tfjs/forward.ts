@@ -4,21 +4,34 @@ import type { Attention } from './attention.js';
 import { type Attend, block, NO_DROPOUT } from './block.js';
 import { linear } from './linear.js';
 import { norm } from './norm.js';
-import type { ModelParameters } from './parameters.js';
+import type { ModelParameters, Table } from './parameters.js';
 
 export interface Model {
   readonly parameters: ModelParameters;
   readonly attention: Attention;
 }
 
-/** Looked up on the host, where the embedding lies anyway: wasm's gather is slower than this copy. */
-export function embed(ids: Int32Array, { architecture, embedding }: ModelParameters): tf.Tensor2D {
-  const size = architecture.hiddenSize;
+/** Tokens and where each stands in its sequence. */
+export interface Lines {
+  readonly ids: Int32Array;
+  readonly positions: Int32Array;
+}
+
+/** Looked up on the host, where the tables lie anyway: wasm's gather is slower than this copy. */
+export function embed({ ids, positions }: Lines, parameters: ModelParameters): tf.Tensor2D {
+  const size = parameters.architecture.hiddenSize;
   const x = new Float32Array(ids.length * size);
-  ids.forEach((id, line) => {
-    x.set(embedding.rows.subarray(id * size, (id + 1) * size), line * size);
-  });
+  addRows(x, ids, parameters.embedding);
+  if (parameters.positions !== null) addRows(x, positions, parameters.positions);
   return tf.tensor2d(x, [ids.length, size]);
+}
+
+function addRows(x: Float32Array, places: Int32Array, { rows }: Table): void {
+  const size = x.length / places.length;
+  places.forEach((place, line) => {
+    const [to, from] = [line * size, place * size];
+    for (let i = 0; i < size; i++) x[to + i] = x[to + i]! + rows[from + i]!;
+  });
 }
 
 /**
@@ -26,17 +39,17 @@ export function embed(ids: Int32Array, { architecture, embedding }: ModelParamet
  * layer then leaves the others out after its attention.
  */
 export function hiddenStates(
-  ids: Int32Array,
+  lines: Lines,
   { parameters }: Model,
   attend: (layer: number) => Attend,
   only: Int32Array | null = null,
 ): tf.Tensor2D {
-  const epsilon = parameters.architecture.rmsNormEps;
+  const { architecture } = parameters;
   const last = parameters.layers.length - 1;
-  let x = embed(ids, parameters);
+  let x = embed(lines, parameters);
   parameters.layers.forEach((layer, i) => {
     const before = x;
-    x = tf.tidy(() => block(before, layer, epsilon, attend(i), NO_DROPOUT, i === last ? only : null).y);
+    x = tf.tidy(() => block(before, layer, architecture, attend(i), NO_DROPOUT, i === last ? only : null).y);
     before.dispose();
   });
   return x;
