@@ -13,6 +13,7 @@ import { forkCommand } from './fork.js';
 import { generateCommand } from './generate.js';
 import { machinesCommand } from './machines.js';
 import { packageVersion } from './package.js';
+import { parityCommand } from './parity.js';
 import { pretrainCommand } from './pretrain.js';
 import { replayCommand } from './replay.js';
 import { resumeCommand } from './resume.js';
@@ -43,6 +44,7 @@ export function program(): Command {
     whyCommand,
     scoreCommand,
     generateCommand,
+    parityCommand,
     exportCommand,
     trainCommand,
     pretrainCommand,
