@@ -4,7 +4,6 @@
  * number of all lines, M of those that go on.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import type { Architecture } from '../architecture.js';
 import { type HeadNormTrace, headNorm, headNormBackward } from './head-norm.js';
 import { linear, linearBackward } from './linear.js';
 import { putLines, takeLines } from './lines.js';
@@ -38,13 +37,12 @@ const masked = (x: tf.Tensor2D, mask: tf.Tensor2D | null): tf.Tensor2D =>
 export function block(
   x: tf.Tensor2D,
   layer: LayerParameters,
-  architecture: Architecture,
+  epsilon: number,
   attend: Attend,
   masks: BranchMasks,
   only: Int32Array | null,
 ): { y: tf.Tensor2D; trace: BlockTrace } {
   const chosen = (lines: tf.Tensor2D) => (only === null ? lines : takeLines(lines, only));
-  const epsilon = architecture.rmsNormEps;
   const first = norm(x, layer.attentionNorm, epsilon);
   const projected = linear(first.y, layer.qkv); // [N, Q + 2·KV]
   const queries = layer.output.inSize;
@@ -52,7 +50,7 @@ export function block(
   const context = chosen(attend(heads?.y ?? projected)); // [M, Q]
   const middle = tf.add<tf.Tensor2D>(chosen(x), masked(linear(context, layer.output), masks.attention)); // [M, D]
   const second = norm(middle, layer.mlpNorm, epsilon);
-  const branch = mlp(second.y, layer, architecture.activation);
+  const branch = mlp(second.y, layer);
   const y = tf.add<tf.Tensor2D>(middle, masked(branch.y, masks.mlp)); // [M, D]
   const trace = {
     attentionNorm: first.trace,

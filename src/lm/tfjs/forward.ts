@@ -44,12 +44,12 @@ export function hiddenStates(
   attend: (layer: number) => Attend,
   only: Int32Array | null = null,
 ): tf.Tensor2D {
-  const { architecture } = parameters;
+  const epsilon = parameters.architecture.rmsNormEps;
   const last = parameters.layers.length - 1;
   let x = embed(lines, parameters);
   parameters.layers.forEach((layer, i) => {
     const before = x;
-    x = tf.tidy(() => block(before, layer, architecture, attend(i), NO_DROPOUT, i === last ? only : null).y);
+    x = tf.tidy(() => block(before, layer, epsilon, attend(i), NO_DROPOUT, i === last ? only : null).y);
     before.dispose();
   });
   return x;

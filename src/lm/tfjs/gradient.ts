@@ -104,7 +104,7 @@ function forwardTraced(
     const only = i === parameters.layers.length - 1 ? targetLines : null;
     const masks = masksOf(model, layout, only, task, i);
     const attend = (qkv: tf.Tensor2D) => session.forward(i, qkv);
-    const out = tf.tidy(() => block(x, layer, parameters.architecture, attend, masks, only));
+    const out = tf.tidy(() => block(x, layer, parameters.architecture.rmsNormEps, attend, masks, only));
     traces.push({ block: out.trace, masks, only });
     x = out.y;
   });

@@ -6,6 +6,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { SoliloquyError } from '../../protocol/errors.js';
 import {
+  type Activation,
   type Architecture,
   EMBEDDING,
   type Parameter,
@@ -57,6 +58,7 @@ export interface LayerParameters {
   readonly mlpNorm: Gain;
   /** null: the MLP has no gate. */
   readonly gate: Linear | null;
+  readonly activation: Activation;
   readonly up: Linear;
   readonly down: Linear;
 }
@@ -140,7 +142,11 @@ class Upload {
   }
 }
 
-function uploadLayer(upload: Upload, index: number, family: Architecture['family']): LayerParameters {
+function uploadLayer(
+  upload: Upload,
+  index: number,
+  { family, activation = 'silu' }: Architecture,
+): LayerParameters {
   const at = `model.layers.${index}`;
   const { gated, headNorm } = TRAITS[family];
   const headNorms = () => ({
@@ -154,6 +160,7 @@ function uploadLayer(upload: Upload, index: number, family: Architecture['family
     output: upload.linear(`${at}.self_attn.o_proj`),
     mlpNorm: upload.gain(`${at}.post_attention_layernorm`),
     gate: gated ? upload.linear(`${at}.mlp.gate_proj`) : null,
+    activation,
     up: upload.linear(`${at}.mlp.up_proj`),
     down: upload.linear(`${at}.mlp.down_proj`),
   };
@@ -173,9 +180,7 @@ export function uploadParameters(weights: Weights): ModelParameters {
     architecture,
     embedding: upload.table(EMBEDDING),
     positions: TRAITS[architecture.family].positions === 'learned' ? upload.table(POSITIONS) : null,
-    layers: Array.from({ length: architecture.layers }, (_, i) =>
-      uploadLayer(upload, i, architecture.family),
-    ),
+    layers: Array.from({ length: architecture.layers }, (_, i) => uploadLayer(upload, i, architecture)),
     finalNorm: upload.gain('model.norm'),
     head: upload.linear(architecture.tiedHead ? 'model.embed_tokens' : 'lm_head'),
     dispose: () => tf.dispose(upload.tensors),
