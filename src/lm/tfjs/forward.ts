@@ -4,7 +4,7 @@ import type { Attention } from './attention.js';
 import { type Attend, block, NO_DROPOUT } from './block.js';
 import { linear } from './linear.js';
 import { norm } from './norm.js';
-import type { ModelParameters, Table } from './parameters.js';
+import type { ModelParameters } from './parameters.js';
 
 export interface Model {
   readonly parameters: ModelParameters;
@@ -19,19 +19,17 @@ export interface Lines {
 
 /** Looked up on the host, where the tables lie anyway: wasm's gather is slower than this copy. */
 export function embed({ ids, positions }: Lines, parameters: ModelParameters): tf.Tensor2D {
+  const { embedding, positions: places } = parameters;
   const size = parameters.architecture.hiddenSize;
   const x = new Float32Array(ids.length * size);
-  addRows(x, ids, parameters.embedding);
-  if (parameters.positions !== null) addRows(x, positions, parameters.positions);
-  return tf.tensor2d(x, [ids.length, size]);
-}
-
-function addRows(x: Float32Array, places: Int32Array, { rows }: Table): void {
-  const size = x.length / places.length;
-  places.forEach((place, line) => {
-    const [to, from] = [line * size, place * size];
-    for (let i = 0; i < size; i++) x[to + i] = x[to + i]! + rows[from + i]!;
+  ids.forEach((id, line) => {
+    x.set(embedding.rows.subarray(id * size, (id + 1) * size), line * size);
   });
+  if (places !== null) {
+    for (let at = 0; at < x.length; at++)
+      x[at] = x[at]! + places.rows[positions[Math.floor(at / size)]! * size + (at % size)]!;
+  }
+  return tf.tensor2d(x, [ids.length, size]);
 }
 
 /**
