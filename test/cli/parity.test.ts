@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readCheckpoint } from '../../src/lm/checkpoint.js';
 import { writeCheckpoint } from '../../src/lm/checkpoint-writer.js';
+import { nextVersion, open, pairsOf, specOf } from '../pool/models.js';
 import { fixture, soliloquy, soliloquyJson, temporaryFolder } from './command.js';
 
 interface Report {
@@ -100,5 +101,21 @@ describe.skipIf(!python)(
         expect(report.logprobs!.maxDifference).toBeLessThan(1e-4);
       }
     });
+
+    it.each(['mistral/no-window', 'qwen2/tied', 'qwen3/tied', 'gpt2/tied'])(
+      '%s, after a training here, is the same model there',
+      async (name) => {
+        const model = await open();
+        const [from, to] = [nextVersion(), nextVersion()];
+        const before = await readCheckpoint(of(name));
+        model.register(from, before);
+        await model.train({ ...specOf({ objective: 'dpo', rows: pairsOf(6), beta: 0.1 }), from, to });
+        const trained = model.checkpoint(to);
+        expect(trained.weights.data).not.toEqual(before.weights.data);
+        const dir = join(work, 'trained', name);
+        await writeCheckpoint(dir, trained);
+        expect(await soliloquyJson<Report>('parity', dir, '--python', python!)).toMatchObject({ ok: true });
+      },
+    );
   },
 );
