@@ -19,8 +19,8 @@ const scaled = (x: tf.Tensor2D, by: number): tf.Tensor2D => tf.mul(x, by);
 /** Every activation is x times a share that goes from 0 to 1. */
 interface Share {
   of(x: tf.Tensor2D): tf.Tensor2D;
-  /** d share / dx, of x and its share. */
-  slope(x: tf.Tensor2D, share: tf.Tensor2D): tf.Tensor2D;
+  /** The activation's own slope: share + x · d share / dx; `y` is x · share. */
+  slope(x: tf.Tensor2D, share: tf.Tensor2D, y: tf.Tensor2D): tf.Tensor2D;
 }
 
 const GELU_SCALE = Math.sqrt(2 / Math.PI);
@@ -28,27 +28,28 @@ const GELU_SCALE = Math.sqrt(2 / Math.PI);
 const cubic = (x: tf.Tensor2D): tf.Tensor2D => scaled(tf.square(x), 0.044715 * GELU_SCALE);
 
 const SHARES: Readonly<Record<Activation, Share>> = {
+  // σ + silu·(1 − σ) = σ·(1 + x − silu). The shipped M0's bits hang on the order of these.
   silu: {
     of: (x) => tf.sigmoid(x),
-    slope: (_, share) => tf.mul(share, tf.sub(1, share)),
+    slope: (x, share, y) => tf.mul(share, tf.add(tf.sub(x, y), 1)),
   },
   // Φ and φ. tfjs's erf is off by 10⁻⁷ (Abramowitz & Stegun 7.1.26).
   gelu: {
     of: (x) => tf.mul(tf.add(tf.erf(scaled(x, Math.SQRT1_2)), 1), 0.5),
-    slope: (x) => scaled(tf.exp(scaled(tf.square(x), -0.5)), 1 / Math.sqrt(2 * Math.PI)),
+    slope(x, share) {
+      const density = scaled(tf.exp(scaled(tf.square(x), -0.5)), 1 / Math.sqrt(2 * Math.PI));
+      return tf.add(share, tf.mul(x, density));
+    },
   },
   // (1 + tanh(√(2/π)·(x + 0.044715·x³))) / 2 = σ of twice the argument.
   'gelu-tanh': {
     of: (x) => tf.sigmoid(scaled(tf.mul(x, tf.add(cubic(x), GELU_SCALE)), 2)),
-    slope: (x, share) =>
-      tf.mul(tf.mul(share, tf.sub(1, share)), scaled(tf.add(scaled(cubic(x), 3), GELU_SCALE), 2)),
+    slope(x, share, y) {
+      const inner = scaled(tf.add(scaled(cubic(x), 3), GELU_SCALE), 2);
+      return tf.add(share, tf.mul(tf.mul(y, tf.sub(1, share)), inner));
+    },
   },
 };
-
-function slopeOf(x: tf.Tensor2D, activation: Activation): tf.Tensor2D {
-  const share = SHARES[activation].of(x);
-  return tf.add(share, tf.mul(x, SHARES[activation].slope(x, share)));
-}
 
 export function mlp(x: tf.Tensor2D, layer: LayerParameters): { y: tf.Tensor2D; trace: MlpTrace } {
   const up = linear(x, layer.up);
@@ -66,7 +67,8 @@ export function mlpBackward(
   into: Float32Array,
 ): tf.Tensor2D {
   const { x, inner, activated, up, hidden } = trace;
-  const slope = slopeOf(inner, layer.activation);
+  const { of, slope: slopeOf } = SHARES[layer.activation];
+  const slope = slopeOf(inner, of(inner), activated);
   const dHidden = linearBackward(hidden, dy, layer.down, into); // [N, F]
   if (layer.gate === null) return linearBackward(x, tf.mul(dHidden, slope), layer.up, into);
   const dUp = tf.mul<tf.Tensor2D>(dHidden, activated);
