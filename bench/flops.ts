@@ -7,11 +7,11 @@
  * Training is 3 × the forward pass (the backward pass is twice the forward one), each sequence for itself: chosen and rejected
  * count their common prompt twice. Norms, softmax, top-p, the optimizer and padding count as nothing: they lower it.
  */
-import type { Architecture } from '../src/lm/architecture.js';
+import { type Architecture, TRAITS } from '../src/lm/architecture.js';
 
 const blockFlops = (a: Architecture): number => {
   const attention = a.hiddenSize * a.headDim * (2 * a.heads + 2 * a.kvHeads);
-  const mlp = 3 * a.hiddenSize * a.intermediateSize;
+  const mlp = (TRAITS[a.family].gated ? 3 : 2) * a.hiddenSize * a.intermediateSize;
   return 2 * a.layers * (attention + mlp);
 };
 

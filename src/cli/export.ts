@@ -6,7 +6,12 @@ import { join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { sizeOf } from '../lm/architecture.js';
 import { readCheckpoint } from '../lm/checkpoint.js';
-import { type Exported, holdsAnotherModel, writeOnnxFolder } from '../lm/onnx/export-folder.js';
+import {
+  checkExportable,
+  type Exported,
+  holdsAnotherModel,
+  writeOnnxFolder,
+} from '../lm/onnx/export-folder.js';
 import { weightsHash } from '../lm/weights.js';
 import { isSoliloquyError, SoliloquyError } from '../protocol/errors.js';
 import type { TrlStyle } from '../report/export-trl.js';
@@ -123,6 +128,7 @@ async function exportModel(
 ): Promise<void> {
   const { dir } = subject(name, model);
   const checkpoint = await readCheckpoint(dir);
+  checkExportable(checkpoint);
   targetFolder(to, dir, force === true);
   const { architecture } = checkpoint.weights;
   const parameters = sizeOf(architecture);

@@ -15,6 +15,7 @@ import { generateCommand } from './generate.js';
 import { judgeBenchCommand } from './judge-bench.js';
 import { machinesCommand } from './machines.js';
 import { packageVersion } from './package.js';
+import { parityCommand } from './parity.js';
 import { pretrainCommand } from './pretrain.js';
 import { replayCommand } from './replay.js';
 import { resumeCommand } from './resume.js';
@@ -47,6 +48,7 @@ export function program(): Command {
     scoreCommand,
     generateCommand,
     serveCommand,
+    parityCommand,
     exportCommand,
     dataCommand,
     judgeBenchCommand,

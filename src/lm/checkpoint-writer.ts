@@ -1,15 +1,15 @@
 /**
- * Memory → a checkpoint folder that transformers loads (LlamaForCausalLM, float32). Each file is written beside its final
+ * Memory → a checkpoint folder that transformers loads (the family's own class and layout, float32). Each file is written beside its final
  * name, synced, then renamed: under a final name stands a whole file or none. The weights come last, so a folder that has
  * them is complete.
  */
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { reasonOf, SoliloquyError } from '../protocol/errors.js';
-import { parametersOf } from './architecture.js';
 import type { Checkpoint } from './checkpoint.js';
-import { configOf } from './llama-config.js';
+import { CLASS_OF, configOf } from './model-config.js';
 import { writeSafetensors } from './safetensors.js';
+import { pack, storedTensors, viewOf } from './stored-layout.js';
 
 /** A file that is whole or absent. */
 export async function writeWhole(
@@ -41,7 +41,8 @@ export async function writeWhole(
 const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 
 export function configJson({ config, weights, bosId, eosIds }: Checkpoint): Record<string, unknown> {
-  const dtype = { architectures: ['LlamaForCausalLM'], dtype: 'float32', torch_dtype: 'float32' };
+  const architectures = [CLASS_OF[weights.architecture.family]];
+  const dtype = { architectures, dtype: 'float32', torch_dtype: 'float32' };
   if (config) return { ...config, ...dtype };
   return {
     ...configOf(weights.architecture),
@@ -71,10 +72,10 @@ export async function writeCheckpoint(dir: string, checkpoint: Checkpoint): Prom
   if (tokenizer?.config != null) texts.push(['tokenizer_config.json', tokenizer.config]);
   if (tokenizer?.chatTemplate !== undefined) texts.push(['chat_template.jinja', tokenizer.chatTemplate]);
   for (const [name, text] of texts) await writeWhole(dir, name, (handle) => handle.writeFile(text));
-  const tensors = parametersOf(weights.architecture).map(({ name, shape, offset, size }) => ({
-    name,
-    shape,
-    data: weights.data.subarray(offset, offset + size),
+  const tensors = storedTensors(weights.architecture).map((tensor) => ({
+    name: tensor.name,
+    shape: tensor.shape,
+    data: viewOf(tensor, weights.data) ?? pack(tensor, weights.data),
   }));
   await writeWhole(dir, 'model.safetensors', (handle) => writeSafetensors(handle, tensors));
 }

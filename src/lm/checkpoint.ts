@@ -1,17 +1,18 @@
 /**
  * A checkpoint folder in Hugging Face layout → memory. Reading is strict: every tensor of the architecture, no other, in the
  * right shape. Two exceptions carry no parameter of their own: `lm_head.weight` of a tied model where it equals the
- * embedding, and `*.rotary_emb.inv_freq` (old exports), which is computed from the config.
+ * embedding, and a family's buffers (stored-layout.ts), which are computed from the config.
  */
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { SoliloquyError } from '../protocol/errors.js';
-import { type Parameter, parametersOf } from './architecture.js';
+import { type Architecture, parametersOf } from './architecture.js';
 import type { Weights } from './engine.js';
-import { architectureOf, tokenIdsOf } from './llama-config.js';
+import { architectureOf, tokenIdsOf } from './model-config.js';
 import { openSafetensors, type SafetensorsFile } from './safetensors.js';
 import { invalidCheckpoint, type TensorEntry } from './safetensors-header.js';
+import { isBuffer, knownAs, type StoredTensor, storedTensors, unpack, viewOf } from './stored-layout.js';
 import { emptyWeights } from './weights.js';
 
 /** Texts as they stood in the folder, so that what is written again is what was read. */
@@ -38,7 +39,6 @@ export interface Checkpoint {
 const INDEX = 'model.safetensors.index.json';
 const indexSchema = z.looseObject({ weight_map: z.record(z.string(), z.string()) });
 const objectSchema = z.record(z.string(), z.unknown());
-const isBuffer = (name: string): boolean => name.endsWith('.rotary_emb.inv_freq');
 
 export const exists = (path: string): Promise<boolean> =>
   stat(path).then(
@@ -110,16 +110,18 @@ interface Found {
   readonly entry: TensorEntry;
 }
 
-function catalogueOf(files: readonly SafetensorsFile[]): Map<string, Found> {
+function catalogueOf(files: readonly SafetensorsFile[], architecture: Architecture): Map<string, Found> {
   const found = new Map<string, Found>();
   for (const file of files) {
     for (const entry of file.entries.values()) {
-      const other = found.get(entry.name);
+      if (isBuffer(architecture, entry.name)) continue;
+      const name = knownAs(architecture, entry.name);
+      const other = found.get(name);
       if (other)
         throw invalidCheckpoint(file.path, `tensor "${entry.name}" stands in ${other.file.path} too`, {
           tensor: entry.name,
         });
-      if (!isBuffer(entry.name)) found.set(entry.name, { file, entry });
+      found.set(name, { file, entry });
     }
   }
   return found;
@@ -128,11 +130,11 @@ function catalogueOf(files: readonly SafetensorsFile[]): Map<string, Found> {
 /** Names and shapes first, before any memory is taken. Returns the head of a tied model, if the files hold one. */
 function checkTensors(
   dir: string,
-  parameters: readonly Parameter[],
+  tensors: readonly StoredTensor[],
   found: Map<string, Found>,
   tied: boolean,
 ): Found | undefined {
-  for (const { name, shape } of parameters) {
+  for (const { name, shape } of tensors) {
     const at = found.get(name);
     if (!at) throw invalidCheckpoint(dir, `tensor "${name}" is missing`, { tensor: name });
     if (at.entry.shape.join() !== shape.join())
@@ -142,8 +144,8 @@ function checkTensors(
         { tensor: name },
       );
   }
-  const known = new Set(parameters.map((p) => p.name));
-  const rest = [...found.values()].filter(({ entry }) => !known.has(entry.name));
+  const known = new Set(tensors.map(({ name }) => name));
+  const rest = [...found].flatMap(([name, at]) => (known.has(name) ? [] : [at]));
   const head = tied ? rest.find(({ entry }) => entry.name === 'lm_head.weight') : undefined;
   const unknown = rest.find((at) => at !== head);
   if (unknown) {
@@ -170,15 +172,18 @@ async function checkTiedHead(head: Found, embedding: Float32Array): Promise<void
 async function readWeights(dir: string, architecture: Weights['architecture']): Promise<Weights> {
   const files = await openAll(dir);
   try {
-    const parameters = parametersOf(architecture);
-    const found = catalogueOf(files);
-    const head = checkTensors(dir, parameters, found, architecture.tiedHead);
+    const tensors = storedTensors(architecture);
+    const found = catalogueOf(files, architecture);
+    const head = checkTensors(dir, tensors, found, architecture.tiedHead);
     const weights = emptyWeights(architecture);
-    for (const { name, offset, size } of parameters) {
-      const { file, entry } = found.get(name)!;
-      await file.read(entry, weights.data.subarray(offset, offset + size));
+    for (const tensor of tensors) {
+      const { file, entry } = found.get(tensor.name)!;
+      const view = viewOf(tensor, weights.data);
+      const numbers = view ?? new Float32Array(tensor.shape.reduce((a, b) => a * b, 1));
+      await file.read(entry, numbers);
+      if (view === undefined) unpack(tensor, numbers, weights.data);
     }
-    if (head) await checkTiedHead(head, weights.data.subarray(0, parameters[0]!.size));
+    if (head) await checkTiedHead(head, weights.data.subarray(0, parametersOf(architecture)[0]!.size));
     return weights;
   } finally {
     await closeAll(files);

@@ -3,13 +3,13 @@
  * tensor's numbers don't depend on the others. Tables and linear weights are normal, norms ones, biases zeros.
  */
 import { keyOf, rngOf } from '../rng.js';
-import { type Architecture, type Parameter, parametersOf } from './architecture.js';
+import { type Architecture, EMBEDDING, type Parameter, POSITIONS, parametersOf } from './architecture.js';
 import type { Weights } from './engine.js';
 import { emptyWeights } from './weights.js';
 
 /** Standard deviations. */
 export interface Initialisation {
-  /** Embedding and untied head. */
+  /** Embedding, learned positions and untied head. */
   readonly embedding: number;
   /** Linear weights, times 1/√(inputs). */
   readonly linear: number;
@@ -19,7 +19,7 @@ export interface Initialisation {
 
 const DEFAULT: Initialisation = { embedding: 0.02, linear: 0.6, residual: 1 };
 
-const isTable = (name: string): boolean => name === 'model.embed_tokens.weight' || name === 'lm_head.weight';
+const isTable = (name: string): boolean => [EMBEDDING, POSITIONS, 'lm_head.weight'].includes(name);
 
 const writesResidual = (name: string): boolean =>
   name.endsWith('o_proj.weight') || name.endsWith('down_proj.weight');

@@ -12,6 +12,8 @@ export interface Layout {
   readonly total: number;
   /** Token of each line, 0 on padding. */
   readonly ids: Int32Array;
+  /** Place of each line in its row, 0 on padding. */
+  readonly positions: Int32Array;
 }
 
 export function layOut(sequences: readonly (readonly number[])[], padded: boolean): Layout {
@@ -24,8 +26,10 @@ export function layOut(sequences: readonly (readonly number[])[], padded: boolea
     total += padded ? width : length;
   }
   const ids = new Int32Array(total);
+  const positions = new Int32Array(total);
   sequences.forEach((sequence, row) => {
     ids.set(sequence, starts[row]!);
+    for (let t = 0; t < sequence.length; t++) positions[starts[row]! + t] = t;
   });
-  return { lengths, starts, width, total, ids };
+  return { lengths, starts, width, total, ids, positions };
 }

@@ -1,10 +1,14 @@
 /**
- * `config.json` of Hugging Face's Llama ↔ `Architecture`. Both spellings of RoPE: `rope_theta` + `rope_scaling` (before
- * transformers 5) and `rope_parameters`. What we don't compute is refused, never guessed.
+ * `config.json` of the families that are built like Llama (Llama itself and SmolLM, Mistral, Qwen2, Qwen3) ↔ `Architecture`.
+ * What a config leaves out has the value of that family's class in transformers; what we don't compute is refused by its
+ * field, never guessed.
  */
 import { z } from 'zod';
-import { SoliloquyError } from '../protocol/errors.js';
-import type { Architecture, RopeScaling } from './architecture.js';
+import { type Architecture, type Family, TRAITS } from './architecture.js';
+import { invalid, unsupported } from './config-errors.js';
+import { ropeFields, ropeJson, ropeOf } from './rope-config.js';
+
+export type LlamaLike = Exclude<Family, 'gpt2'>;
 
 const count = z
   .number()
@@ -12,24 +16,9 @@ const count = z
   .positive()
   .max(2 ** 24);
 const positive = z.number().positive();
-const tokenIdSchema = z.number().int().nonnegative();
-
-const ropeSchema = z.looseObject({
-  rope_type: z.string().nullish(),
-  type: z.string().nullish(),
-  rope_theta: positive.nullish(),
-  factor: positive.nullish(),
-  low_freq_factor: positive.nullish(),
-  high_freq_factor: positive.nullish(),
-  original_max_position_embeddings: count.nullish(),
-  partial_rotary_factor: positive.nullish(),
-});
-type Rope = z.infer<typeof ropeSchema>;
 
 /** Fields we know; others carry no meaning for the numbers or are refused by name below. */
 const configSchema = z.looseObject({
-  model_type: z.string(),
-  architectures: z.array(z.string()).nullish(),
   vocab_size: count,
   hidden_size: count,
   intermediate_size: count,
@@ -39,100 +28,73 @@ const configSchema = z.looseObject({
   head_dim: count.nullish(),
   hidden_act: z.string().default('silu'),
   rms_norm_eps: positive.default(1e-6),
-  max_position_embeddings: count.default(2048),
   tie_word_embeddings: z.boolean().default(false),
   attention_bias: z.boolean().nullish(),
   mlp_bias: z.boolean().nullish(),
-  rope_theta: positive.nullish(),
-  rope_scaling: ropeSchema.nullish(),
-  rope_parameters: ropeSchema.nullish(),
-  original_max_position_embeddings: count.nullish(),
-  partial_rotary_factor: positive.nullish(),
-  quantization_config: z.unknown().optional(),
-  bos_token_id: tokenIdSchema.nullish(),
-  eos_token_id: z.union([tokenIdSchema, z.array(tokenIdSchema)]).nullish(),
+  ...ropeFields,
+  sliding_window: count.nullish(),
+  use_sliding_window: z.boolean().nullish(),
+  max_window_layers: z.number().int().nonnegative().nullish(),
+  layer_types: z.array(z.string()).nullish(),
 });
-type LlamaConfig = z.infer<typeof configSchema>;
+type Config = z.infer<typeof configSchema>;
 
-const unsupported = (file: string, what: string, fields: Record<string, unknown> = {}) =>
-  new SoliloquyError('checkpoint.unsupported', `${file}: ${what}`, {
+interface Defaults {
+  readonly kvHeads: number | null;
+  readonly headDim: number | null;
+  readonly maxPositions: number;
+}
+const DEFAULTS: Readonly<Record<LlamaLike, Defaults>> = {
+  llama: { kvHeads: null, headDim: null, maxPositions: 2048 },
+  mistral: { kvHeads: 8, headDim: null, maxPositions: 131072 },
+  qwen2: { kvHeads: 32, headDim: null, maxPositions: 32768 },
+  qwen3: { kvHeads: 32, headDim: 128, maxPositions: 32768 },
+};
+
+function parsed(file: string, family: LlamaLike, raw: object): Config {
+  const { maxPositions, kvHeads, headDim } = DEFAULTS[family];
+  const given = {
+    max_position_embeddings: maxPositions,
+    num_key_value_heads: kvHeads,
+    head_dim: headDim,
+    ...raw,
+  };
+  const result = configSchema.safeParse(given);
+  if (!result.success) throw invalid(file, z.prettifyError(result.error));
+  return result.data;
+}
+
+/** Layers' windows, null where a layer sees everything before it. */
+function windowOf(family: LlamaLike, config: Config): number | null {
+  if (family === 'llama') return null;
+  if (family === 'mistral') return config.sliding_window === undefined ? 4096 : config.sliding_window;
+  if (!config.use_sliding_window) return null;
+  const from = config.max_window_layers ?? 28;
+  const some = config.layer_types?.includes('sliding_attention') ?? from < config.num_hidden_layers;
+  return some ? (config.sliding_window === undefined ? 4096 : config.sliding_window) : null;
+}
+
+function refuseWindow(file: string, family: LlamaLike, config: Config): void {
+  const other = config.layer_types?.find((type) => type !== 'full_attention' && type !== 'sliding_attention');
+  if (other !== undefined) throw unsupported(file, `layer_types holds "${other}"`);
+  const window = windowOf(family, config);
+  const context = config.max_position_embeddings;
+  if (window === null || window >= context) return;
+  throw unsupported(
     file,
-    fix: 'Bring a Llama-family checkpoint (LlamaForCausalLM) in plain float weights.',
-    ...fields,
-  });
-
-function invalid(file: string, what: string): SoliloquyError {
-  return new SoliloquyError('checkpoint.invalid', `${file}: ${what}`, { file });
+    `sliding_window ${window} is smaller than max_position_embeddings ${context}: attention within a window is not computed`,
+    {
+      slidingWindow: window,
+      fix: `For sequences of up to ${window} tokens, lower max_position_embeddings to ${window} in config.json: the window then hides nothing.`,
+    },
+  );
 }
 
-function refuseOtherModels(file: string, config: LlamaConfig): void {
-  if (config.model_type !== 'llama')
-    throw unsupported(file, `model_type "${config.model_type}" is not "llama"`, {
-      modelType: config.model_type,
-    });
-  if (config.architectures?.length && !config.architectures.includes('LlamaForCausalLM'))
-    throw unsupported(file, `architecture ${config.architectures.join(', ')} is not LlamaForCausalLM`);
-  if (config.hidden_act !== 'silu')
+export function llamaLikeArchitecture(file: string, family: LlamaLike, raw: object): Architecture {
+  const config = parsed(file, family, raw);
+  if (config.hidden_act !== 'silu' && config.hidden_act !== 'swish')
     throw unsupported(file, `hidden_act "${config.hidden_act}" is not "silu"`);
-  if (config.quantization_config != null) throw unsupported(file, 'the weights are quantised');
-}
-
-/** Which spelling counts, as transformers 5 decides: `rope_scaling` before `rope_parameters`, theta inside before outside. */
-function ropeOf(
-  file: string,
-  config: LlamaConfig,
-): { readonly theta: number; readonly scaling: RopeScaling | null } {
-  const rope: Rope = config.rope_scaling ?? config.rope_parameters ?? {};
-  if (
-    Object.values(rope).some((value) => typeof value === 'object' && value !== null && !Array.isArray(value))
-  )
-    throw unsupported(file, 'RoPE parameters that differ by layer');
-  if ((rope.partial_rotary_factor ?? config.partial_rotary_factor ?? 1) !== 1)
-    throw unsupported(file, 'RoPE on a part of the head (partial_rotary_factor)');
-  const theta = rope.rope_theta ?? config.rope_theta ?? 10000;
-  return { theta, scaling: scalingOf(file, config, rope) };
-}
-
-function scalingOf(file: string, config: LlamaConfig, rope: Rope): RopeScaling | null {
-  const kind = rope.rope_type ?? rope.type ?? 'default';
-  const needed = (field: 'factor' | 'low_freq_factor' | 'high_freq_factor'): number => {
-    const value = rope[field];
-    if (value == null) throw invalid(file, `RoPE of type "${kind}" lacks "${field}"`);
-    return value;
-  };
-  if (kind === 'default') return null;
-  if (kind === 'linear') return { kind, factor: needed('factor') };
-  if (kind !== 'llama3')
-    throw unsupported(file, `RoPE of type "${kind}"; default, linear and llama3 can be computed`, {
-      ropeType: kind,
-    });
-  const scaling = { low: needed('low_freq_factor'), high: needed('high_freq_factor') };
-  if (scaling.low >= scaling.high)
-    throw invalid(file, 'RoPE: low_freq_factor must be below high_freq_factor');
-  return {
-    kind,
-    factor: needed('factor'),
-    lowFreqFactor: scaling.low,
-    highFreqFactor: scaling.high,
-    originalMaxPositions:
-      config.original_max_position_embeddings ??
-      rope.original_max_position_embeddings ??
-      config.max_position_embeddings,
-  };
-}
-
-/** `file` is for messages only. */
-export function architectureOf(file: string, raw: unknown): Architecture {
-  // First what it is, then whether its fields are right: another model's fields are not errors of a Llama.
-  const type = z.looseObject({ model_type: z.string() }).safeParse(raw);
-  if (type.success && type.data.model_type !== 'llama')
-    throw unsupported(file, `model_type "${type.data.model_type}" is not "llama"`, {
-      modelType: type.data.model_type,
-    });
-  const parsed = configSchema.safeParse(raw);
-  if (!parsed.success) throw invalid(file, z.prettifyError(parsed.error));
-  const config = parsed.data;
-  refuseOtherModels(file, config);
+  refuseWindow(file, family, config);
   const heads = config.num_attention_heads;
   const kvHeads = config.num_key_value_heads ?? heads;
   const headDim = config.head_dim ?? config.hidden_size / heads;
@@ -141,7 +103,7 @@ export function architectureOf(file: string, raw: unknown): Architecture {
     throw invalid(file, `a head of ${headDim} dimensions can't be rotated`);
   const rope = ropeOf(file, config);
   return {
-    family: 'llama',
+    family,
     vocabSize: config.vocab_size,
     hiddenSize: config.hidden_size,
     intermediateSize: config.intermediate_size,
@@ -154,62 +116,47 @@ export function architectureOf(file: string, raw: unknown): Architecture {
     ropeScaling: rope.scaling,
     maxPositions: config.max_position_embeddings,
     tiedHead: config.tie_word_embeddings,
-    attentionBias: config.attention_bias ?? false,
-    mlpBias: config.mlp_bias ?? false,
+    ...biasesOf(family, config),
   };
 }
 
-function ropeJson({ ropeScaling: s }: Architecture): Record<string, unknown> | null {
-  if (!s) return null;
-  if (s.kind === 'linear') return { rope_type: 'linear', factor: s.factor };
+/** Mistral has none and Qwen2 those of queries, keys and values, whatever the file says. */
+function biasesOf(family: LlamaLike, config: Config): Pick<Architecture, 'attentionBias' | 'mlpBias'> {
+  if (family === 'mistral') return { attentionBias: false, mlpBias: false };
+  if (family === 'qwen2') return { attentionBias: 'qkv', mlpBias: false };
+  const attentionBias = config.attention_bias ?? false;
+  return { attentionBias, mlpBias: family === 'llama' && (config.mlp_bias ?? false) };
+}
+
+export function llamaLikeConfig(a: Architecture): Record<string, unknown> {
+  if (!TRAITS[a.family].gated) throw new TypeError(`${a.family} is not built like Llama`);
   return {
-    rope_type: 'llama3',
-    factor: s.factor,
-    low_freq_factor: s.lowFreqFactor,
-    high_freq_factor: s.highFreqFactor,
-    original_max_position_embeddings: s.originalMaxPositions,
+    vocab_size: a.vocabSize,
+    hidden_size: a.hiddenSize,
+    intermediate_size: a.intermediateSize,
+    num_hidden_layers: a.layers,
+    num_attention_heads: a.heads,
+    num_key_value_heads: a.kvHeads,
+    head_dim: a.headDim,
+    hidden_act: 'silu',
+    rms_norm_eps: a.rmsNormEps,
+    rope_theta: a.ropeTheta,
+    rope_scaling: ropeJson(a),
+    max_position_embeddings: a.maxPositions,
+    tie_word_embeddings: a.tiedHead,
+    ...windowJson(a),
   };
 }
 
-/** `config.json` of a model that was made here. The old RoPE spelling: every transformers reads it. */
-export const configOf = (a: Architecture): Record<string, unknown> => ({
-  architectures: ['LlamaForCausalLM'],
-  model_type: 'llama',
-  vocab_size: a.vocabSize,
-  hidden_size: a.hiddenSize,
-  intermediate_size: a.intermediateSize,
-  num_hidden_layers: a.layers,
-  num_attention_heads: a.heads,
-  num_key_value_heads: a.kvHeads,
-  head_dim: a.headDim,
-  hidden_act: 'silu',
-  rms_norm_eps: a.rmsNormEps,
-  rope_theta: a.ropeTheta,
-  rope_scaling: ropeJson(a),
-  max_position_embeddings: a.maxPositions,
-  tie_word_embeddings: a.tiedHead,
-  attention_bias: a.attentionBias,
-  mlp_bias: a.mlpBias,
-});
-
-const tokensSchema = z.looseObject({
-  bos_token_id: tokenIdSchema.nullish(),
-  eos_token_id: z.union([tokenIdSchema, z.array(tokenIdSchema)]).nullish(),
-});
-
-/** Ids that begin and end a text, from generation_config.json or config.json (first one that says so). */
-export function tokenIdsOf(
-  file: string,
-  ...sources: readonly unknown[]
-): { readonly bosId: number | undefined; readonly eosIds: readonly number[] } {
-  const said = sources
-    .filter((source) => source != null)
-    .map((source) => {
-      const parsed = tokensSchema.safeParse(source);
-      if (!parsed.success) throw invalid(file, z.prettifyError(parsed.error));
-      return parsed.data;
-    });
-  const bos = said.find((s) => s.bos_token_id != null)?.bos_token_id;
-  const eos = said.find((s) => s.eos_token_id != null)?.eos_token_id ?? [];
-  return { bosId: bos ?? undefined, eosIds: typeof eos === 'number' ? [eos] : eos };
+function windowJson(a: Architecture): Record<string, unknown> {
+  switch (a.family) {
+    case 'mistral':
+      return { sliding_window: null };
+    case 'qwen2':
+      return { use_sliding_window: false };
+    case 'qwen3':
+      return { use_sliding_window: false, attention_bias: a.attentionBias };
+    default:
+      return { attention_bias: a.attentionBias, mlp_bias: a.mlpBias };
+  }
 }

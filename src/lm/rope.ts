@@ -1,21 +1,50 @@
 /**
- * Rotary positions, the half-split kind of Llama, with `linear` and `llama3` scaling. Angles are rounded to float32
+ * Rotary positions, the half-split kind of Llama, with all scalings of `RopeScaling`. Angles are rounded to float32
  * where transformers rounds them. Owns the growing table of cosines and sines, in host memory.
+ *
+ * `dynamic` (NTK) stretches only sequences beyond `max_position_embeddings`, and no engine takes those: up to there its
+ * frequencies are the plain ones. Where positions are learned, nothing is turned: every angle is 0.
  */
-import type { Architecture, RopeScaling } from './architecture.js';
+import { type Architecture, type RopeScaling, TRAITS } from './architecture.js';
 
 /** Inverse frequencies, one a pair of dimensions. */
 export function inverseFrequencies(architecture: Architecture): Float32Array {
   const half = architecture.headDim / 2;
+  if (TRAITS[architecture.family].positions === 'learned') return new Float32Array(half);
   const plain = Float32Array.from(
     { length: half },
     (_, i) => 1 / Math.fround(architecture.ropeTheta ** ((2 * i) / architecture.headDim)),
   );
   const scaling = architecture.ropeScaling;
   if (scaling === null) return plain;
-  return plain.map((frequency) =>
-    scaling.kind === 'linear' ? frequency / scaling.factor : llama3(frequency, scaling),
-  );
+  switch (scaling.kind) {
+    case 'dynamic':
+      return plain;
+    case 'linear':
+      return plain.map((frequency) => frequency / scaling.factor);
+    case 'llama3':
+      return plain.map((frequency) => llama3(frequency, scaling));
+    case 'yarn':
+      return yarn(plain, architecture, scaling);
+    default:
+      return scaling.kind satisfies never;
+  }
+}
+
+/** Long waves are stretched by the factor, short ones kept, with a ramp over the dimensions between (Peng et al. 2023). */
+function yarn(plain: Float32Array, { headDim, ropeTheta }: Architecture, scaling: RopeScaling): Float32Array {
+  const { factor, betaFast = 32, betaSlow = 1, originalMaxPositions = 2048, truncate = true } = scaling;
+  /** The dimension whose wave makes so many turns within the original length. */
+  const dimensionOf = (turns: number): number =>
+    (headDim * Math.log(originalMaxPositions / (turns * 2 * Math.PI))) / (2 * Math.log(ropeTheta));
+  const [from, to] = [dimensionOf(betaFast), dimensionOf(betaSlow)];
+  const low = Math.max(truncate ? Math.floor(from) : from, 0);
+  const high = Math.min(truncate ? Math.ceil(to) : to, headDim - 1);
+  const width = low === high ? 0.001 : high - low;
+  return plain.map((frequency, i) => {
+    const stretched = Math.min(1, Math.max(0, (i - low) / width));
+    return (frequency / factor) * stretched + frequency * (1 - stretched);
+  });
 }
 
 /** Long waves are stretched by the factor, short ones kept, those between blended. */
@@ -37,6 +66,7 @@ export interface RopeTable {
 export function ropeTable(architecture: Architecture): RopeTable {
   const frequencies = inverseFrequencies(architecture);
   const half = frequencies.length;
+  const factor = architecture.ropeScaling?.attentionFactor ?? 1;
   let table = { cos: new Float32Array(0), sin: new Float32Array(0) };
   let known = 0;
   return {
@@ -46,7 +76,7 @@ export function ropeTable(architecture: Architecture): RopeTable {
         known = Math.max(positions, Math.min(2 * known, architecture.maxPositions), 64);
         const angle = (i: number) => Math.fround(Math.floor(i / half) * frequencies[i % half]!);
         const fill = (f: (x: number) => number) =>
-          Float32Array.from({ length: known * half }, (_, i) => f(angle(i)));
+          Float32Array.from({ length: known * half }, (_, i) => factor * f(angle(i)));
         table = { cos: fill(Math.cos), sin: fill(Math.sin) };
       }
       return table;
@@ -54,7 +84,7 @@ export function ropeTable(architecture: Architecture): RopeTable {
   };
 }
 
-/** Turns `heads` heads of one token by its position, in place; `direction` −1 turns back (the backward pass). */
+/** Turns `heads` heads of one token by its position, in place; `direction` −1 turns back (the backward pass: factors stay). */
 export function rotate(
   values: Float32Array,
   at: number,

@@ -3,7 +3,7 @@
  * except for what stands in shared memory.
  */
 import { z } from 'zod';
-import { type Architecture, sizeOf } from '../lm/architecture.js';
+import { ACTIVATIONS, type Architecture, FAMILIES, sizeOf } from '../lm/architecture.js';
 import type { GradientSums, GradientTask } from '../lm/engine.js';
 import { BACKEND_CHOICES, BACKENDS, type Backend } from '../protocol/backends.js';
 import type { SampleOutput, SampleRow } from '../protocol/lm.js';
@@ -15,7 +15,7 @@ const someIds: z.ZodType<readonly number[]> = z.array(count).min(1);
 const rngKey = z.tuple([count, count]);
 
 const architecture: z.ZodType<Architecture> = z.strictObject({
-  family: z.literal('llama'),
+  family: z.enum(FAMILIES),
   vocabSize: count,
   hiddenSize: count,
   intermediateSize: count,
@@ -27,17 +27,22 @@ const architecture: z.ZodType<Architecture> = z.strictObject({
   ropeTheta: z.number(),
   ropeScaling: z
     .strictObject({
-      kind: z.enum(['llama3', 'linear']),
+      kind: z.enum(['llama3', 'linear', 'dynamic', 'yarn']),
       factor: z.number(),
       lowFreqFactor: z.number().exactOptional(),
       highFreqFactor: z.number().exactOptional(),
       originalMaxPositions: z.number().exactOptional(),
+      betaFast: z.number().exactOptional(),
+      betaSlow: z.number().exactOptional(),
+      attentionFactor: z.number().exactOptional(),
+      truncate: z.boolean().exactOptional(),
     })
     .nullable(),
   maxPositions: count,
   tiedHead: z.boolean(),
-  attentionBias: z.boolean(),
+  attentionBias: z.union([z.boolean(), z.literal('qkv')]),
   mlpBias: z.boolean(),
+  activation: z.enum(ACTIVATIONS).exactOptional(),
 });
 
 /** Weights in shared memory under a key that never stands for other weights. */

@@ -106,6 +106,15 @@ describe('soliloquy export', () => {
     expect(existsSync(join(to, 'tokenizer.json'))).toBe(false);
   });
 
+  it('refuses families that it has no graph for, before anything is written', async () => {
+    const to = join(work, 'other-family');
+    const qwen3 = join(import.meta.dirname, '../fixtures/qwen3/tied');
+    const { code, out, err } = await soliloquy('export', qwen3, '--to', to);
+    expect({ code, out }).toEqual({ code: 1, out: '' });
+    expect(err).toContain('"qwen3"');
+    expect(existsSync(to)).toBe(false);
+  });
+
   it('refuses a folder that holds something; --force replaces an earlier export and nothing else', async () => {
     const to = join(work, 'again');
     await soliloquyJson('export', join(run, 'M0'), '--to', to);

@@ -4,6 +4,7 @@ import type { GradientTask } from '../../src/lm/engine.js';
 import type { RngKey } from '../../src/protocol/lm.js';
 import { keyOf, rngOf } from '../../src/rng.js';
 import {
+  GPT2,
   largest,
   randomSequence,
   randomWeights,
@@ -14,27 +15,34 @@ import {
 } from './engine-models.js';
 
 export function gradientLaws(using: Using): void {
-  it('gradient — finite differences agree along the gradient, with dropout on', async () => {
-    const weights = randomWeights(SMALL, 11);
-    const rng = rngOf(keyOf(11, 'rows'));
-    const rows = Array.from({ length: 6 }, () => randomSequence(rng));
-    const keys = rows.map((_, i): RngKey => [i, 11]);
-    const task: GradientTask = { objective: 'sft', rows, keys, scale: targetsIn(rows), dropout: 0.3 };
-    const slope = new Float32Array(weights.data.length);
-    await using(weights, async (model) => void (await model.gradient(task, slope)));
-    const norm = Math.sqrt(slope.reduce((sum, x) => sum + x * x, 0));
-    const lossAt = async (step: number): Promise<number> => {
-      const moved = { ...weights, data: weights.data.map((x, i) => x + (step * slope[i]!) / norm) };
-      let loss = Number.NaN;
-      await using(moved, async (model) => {
-        loss = (await model.gradient(task, new Float32Array(slope.length))).loss / task.scale;
-      });
-      return loss;
-    };
-    const step = 3e-3;
-    const measured = ((await lossAt(step)) - (await lossAt(-step))) / (2 * step);
-    expect(Math.abs(measured / norm - 1)).toBeLessThan(5e-3);
-  });
+  it.each([
+    ['llama', SMALL],
+    ['qwen3', { ...SMALL, family: 'qwen3' }],
+    ['gpt2', GPT2],
+  ] as const)(
+    'gradient — %s: finite differences agree along the gradient, with dropout on',
+    async (_, architecture) => {
+      const weights = randomWeights(architecture, 11);
+      const rng = rngOf(keyOf(11, 'rows'));
+      const rows = Array.from({ length: 6 }, () => randomSequence(rng));
+      const keys = rows.map((_, i): RngKey => [i, 11]);
+      const task: GradientTask = { objective: 'sft', rows, keys, scale: targetsIn(rows), dropout: 0.3 };
+      const slope = new Float32Array(weights.data.length);
+      await using(weights, async (model) => void (await model.gradient(task, slope)));
+      const norm = Math.sqrt(slope.reduce((sum, x) => sum + x * x, 0));
+      const lossAt = async (step: number): Promise<number> => {
+        const moved = { ...weights, data: weights.data.map((x, i) => x + (step * slope[i]!) / norm) };
+        let loss = Number.NaN;
+        await using(moved, async (model) => {
+          loss = (await model.gradient(task, new Float32Array(slope.length))).loss / task.scale;
+        });
+        return loss;
+      };
+      const step = 3e-3;
+      const measured = ((await lossAt(step)) - (await lossAt(-step))) / (2 * step);
+      expect(Math.abs(measured / norm - 1)).toBeLessThan(5e-3);
+    },
+  );
 
   it('gradient — a batch’s is the sum of its micro-batches’, dropout masks included', async () => {
     const weights = randomWeights(SMALL, 12);

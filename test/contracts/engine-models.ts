@@ -24,6 +24,16 @@ export const SMALL: Architecture = {
   mlpBias: false,
 };
 
+/** The same, as far as it goes, of the family that is least like Llama. */
+export const GPT2: Architecture = {
+  ...SMALL,
+  family: 'gpt2',
+  kvHeads: SMALL.heads,
+  attentionBias: true,
+  mlpBias: true,
+  activation: 'gelu-tanh',
+};
+
 export function randomWeights(architecture: Architecture, seed: number): Weights {
   const rng = rngOf(keyOf(seed, 'weights'));
   const parameters = parametersOf(architecture);

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { parametersOf } from '../../src/lm/architecture.js';
+import { FAMILIES, parametersOf } from '../../src/lm/architecture.js';
 import { readCheckpoint } from '../../src/lm/checkpoint.js';
 import { readSafetensors } from '../../src/lm/safetensors.js';
 import { weightsHash } from '../../src/lm/weights.js';
@@ -27,7 +27,11 @@ import {
   specOf,
 } from './models.js';
 
-const NAMES = readdirSync(here('../fixtures/llama')).filter((name) => !name.includes('.'));
+const NAMES = FAMILIES.flatMap((family) =>
+  readdirSync(here(`../fixtures/${family}`))
+    .filter((name) => !name.includes('.'))
+    .map((name) => `${family}/${name}`),
+);
 const greedy = (
   promptIds: readonly number[],
   maxNewTokens: number,
@@ -48,11 +52,11 @@ beforeAll(async () => {
 afterAll(() => model.close());
 
 describe('language model over worker threads', () => {
-  it('log-probs and greedy continuations of all random checkpoints are those of transformers', async () => {
+  it('log-probs and greedy continuations of all random checkpoints, of every family, are those of transformers', async () => {
     for (const name of NAMES) {
-      const version = versionId(name);
-      model.register(version, await fixture(name));
-      const golden = json<Golden>(here(`../fixtures/llama/${name}/golden.json`));
+      const version = versionId(name.replace('/', ':'));
+      model.register(version, await readCheckpoint(here(`../fixtures/${name}`)));
+      const golden = json<Golden>(here(`../fixtures/${name}/golden.json`));
       expect(worstOf(await model.score(version, golden.sequences), golden.logprobs), name).toBeLessThan(1e-4);
       const outputs = await model.sample(
         version,

@@ -75,7 +75,7 @@ export function decodeGraph(weights: Weights, { shared, inside }: DecodeKind): G
     return reshape(g, context, ['R', heads * headDim]);
   };
   const forward: Forward = { g, architecture, parameters, rotation, queryRotation, attend };
-  const hidden = hiddenStates(forward, embed(g, architecture, parameters, ids));
+  const hidden = hiddenStates(forward, embed(g, architecture, parameters, ids, rotation.positions));
   drawOutputs(g, logitsOf(forward, hidden));
   madeOutputs(g, madeKeys, madeValues);
   return g;

@@ -43,6 +43,7 @@ export async function writeOnnxFolder(
   checkpoint: Checkpoint,
   { metadata = {}, limits }: ExportOptions = {},
 ): Promise<Exported> {
+  checkExportable(checkpoint);
   const models = modelFiles({ ...exportGraph(checkpoint.weights).record(), metadata }, limits);
   const texts = textsOf(checkpoint, models.filter(({ name }) => isDataFile(name)).length);
   await clear(dir);
@@ -80,6 +81,17 @@ function textsOf(checkpoint: Checkpoint, dataFiles: number): readonly (readonly 
 /** Whether a folder holds files that an export would replace and that are of no earlier export: a model's, a run's. */
 export function holdsAnotherModel(names: readonly string[]): boolean {
   return !names.includes(MARK) && names.some((name) => JSON_FILES.includes(name));
+}
+
+/** What a graph for other runtimes can be made of; asked before anything is written. */
+export function checkExportable({ weights }: Checkpoint): void {
+  const { family } = weights.architecture;
+  if (family === 'llama') return;
+  throw new SoliloquyError(
+    'checkpoint.unsupported',
+    `a model of the family "${family}" (model_type) can't be exported as ONNX yet, only one of "llama"`,
+    { family, fix: 'The checkpoint itself is in Hugging Face layout: optimum exports it.' },
+  );
 }
 
 /** An earlier export goes first, the model before all: no file of it must be taken for one of this. */

@@ -73,7 +73,7 @@ export function exportGraph(weights: Weights): Graph {
   };
   const forward = { g, architecture, parameters, rotation, attend };
   const lines = g.node('Reshape', [ids, g.int64s([-1])], ['N'], { type: 'int64' });
-  const hidden = hiddenStates(forward, embed(g, architecture, parameters, lines));
+  const hidden = hiddenStates(forward, embed(g, architecture, parameters, lines, rotation.positions));
   const logits = reshape(g, logitsOf(forward, hidden), ['B', 'S', vocabSize]);
   g.output(NAMES.logits, { ...logits, shape: [BATCH, NEW, vocabSize] });
   if (present.length !== 2 * layers) throw new Error('a layer did not attend');

@@ -2,17 +2,16 @@
  * One micro-batch through the train graph. What onnxruntime's scatter would race for (two tokens that share a row of the
  * embedding) is added up here, line by line, so the same task gives the same bits.
  */
-import { parametersOf } from '../architecture.js';
+import { EMBEDDING, POSITIONS, parametersOf } from '../architecture.js';
 import { type DropoutSite, dropoutMask } from '../dropout.js';
 import type { GradientSums, GradientTask } from '../engine.js';
 import { taskSequences } from '../engine-rows.js';
 import { layOut } from '../layout.js';
 import type { Model } from './compiled.js';
-import { type Arrangement, arrange, arrangementFeeds, arrangePairs, type Targets } from './lines.js';
+import { arrange, arrangementFeeds, arrangePairs, type Targets } from './lines.js';
 import { type Feeds, float32, floatsOf } from './session.js';
 import { EMBEDDED, gradientOf, isPaired } from './train-graph.js';
 
-const EMBEDDING = 'model.embed_tokens.weight';
 const scalar = (value: number) => float32(Float32Array.of(value), []);
 
 export async function gradient(model: Model, task: GradientTask, into: Float32Array): Promise<GradientSums> {
@@ -36,8 +35,8 @@ export async function gradient(model: Model, task: GradientTask, into: Float32Ar
     const slopes = out[gradientOf(name)];
     if (slopes === undefined) into.fill(0, offset, offset + size);
     else into.set(floatsOf(slopes), offset);
-    if (name === EMBEDDING)
-      addRows(into, offset, floatsOf(out[gradientOf(EMBEDDED)]), arrangement, architecture.hiddenSize);
+    const rows = name === EMBEDDING ? arrangement.ids : name === POSITIONS ? arrangement.positions : null;
+    if (rows) addRows(into, offset, floatsOf(out[gradientOf(EMBEDDED)]), rows, architecture.hiddenSize);
   }
   return sumsOf(floatsOf(out.loss)[0]!, out.margins === undefined ? [] : [...floatsOf(out.margins)]);
 }
@@ -98,16 +97,16 @@ function rowsOf(from: Float32Array, lines: Int32Array, width: number): Float32Ar
   return out;
 }
 
-/** Adds the gradient of every embedded line to its token's row. Padding reaches no target: its gradient is 0. */
+/** Adds the gradient of every embedded line to its row of a table. Padding reaches no target: its gradient is 0. */
 function addRows(
   into: Float32Array,
   offset: number,
   slopes: Float32Array,
-  { ids }: Arrangement,
+  rows: Int32Array | BigInt64Array,
   width: number,
 ): void {
-  for (let line = 0; line < ids.length; line++) {
-    const to = offset + ids[line]! * width;
+  for (let line = 0; line < rows.length; line++) {
+    const to = offset + Number(rows[line]!) * width;
     const from = line * width;
     for (let i = 0; i < width; i++) into[to + i]! += slopes[from + i]!;
   }

@@ -3,10 +3,10 @@
  * perhaps after a head that all of them share; *score*: log-probs of given tokens; *train* (train-graph.ts).
  * Sizes by name: R rows, B sequences of S lines (N = B·S), T keys, M lines asked for, P positions, V vocabulary.
  */
-import { type Architecture, parametersOf } from '../architecture.js';
+import { type Architecture, EMBEDDING, parametersOf, TRAITS } from '../architecture.js';
 import type { Weights } from '../engine.js';
 import { Graph, type Value } from './graph.js';
-import { chosenOf, type Rotation, sizeInput, topAndShare } from './ops.js';
+import { add, chosenOf, type Rotation, sizeInput, topAndShare } from './ops.js';
 import type { Dim } from './proto.js';
 import {
   type Attend,
@@ -16,6 +16,7 @@ import {
   keysByHead,
   logitsOf,
   type Parameters,
+  positionRows,
   valuesByHead,
 } from './transformer.js';
 
@@ -50,14 +51,19 @@ export const tableInputs = (g: Graph, cos: string, sin: string, { headDim }: Arc
   sin: g.input(sin, 'float32', ['P', headDim / 2]),
 });
 
+/** Tokens `ids` [N] at `positions` [N, 1] → the lines that the first layer takes [N, hidden]. */
 export const embed = (
   g: Graph,
-  { vocabSize, hiddenSize }: Architecture,
+  architecture: Architecture,
   parameters: Parameters,
   ids: Value,
+  positions: Value,
 ): Value => {
-  const table = { ...parameters('model.embed_tokens.weight'), shape: [vocabSize, hiddenSize] };
-  return g.node('Gather', [table, ids], [ids.shape[0]!, hiddenSize], { attributes: { axis: 0 } });
+  const { vocabSize, hiddenSize, family } = architecture;
+  const table = { ...parameters(EMBEDDING), shape: [vocabSize, hiddenSize] };
+  const tokens = g.node('Gather', [table, ids], [ids.shape[0]!, hiddenSize], { attributes: { axis: 0 } });
+  if (TRAITS[family].positions === 'rope') return tokens;
+  return add(g, tokens, positionRows(g, architecture, parameters, positions));
 };
 
 export const concat = (g: Graph, values: readonly Value[], axis: number, shape: readonly Dim[]): Value =>
@@ -143,7 +149,7 @@ export function prefillGraph(architecture: Architecture): Graph {
     return attention(g, q, keys, values, mask, architecture);
   };
   const forward: Forward = { g, architecture, parameters, rotation, attend, only };
-  const hidden = hiddenStates(forward, embed(g, architecture, parameters, ids));
+  const hidden = hiddenStates(forward, embed(g, architecture, parameters, ids, rotation.positions));
   drawOutputs(g, logitsOf(forward, hidden));
   madeOutputs(g, madeKeys, madeValues);
   return g;
@@ -174,7 +180,8 @@ export function scoreGraph(architecture: Architecture): Graph {
     attend: masked(g, architecture, false),
     only,
   };
-  const logits = logitsOf(forward, hiddenStates(forward, embed(g, architecture, parameters, ids)));
+  const lines = embed(g, architecture, parameters, ids, rotation.positions);
+  const logits = logitsOf(forward, hiddenStates(forward, lines));
   topsOutput(g, [chosenOf(g, logits, targets), ...topAndShare(g, logits, probabilitiesOf(g, logits))]);
   return g;
 }

@@ -116,6 +116,16 @@ export function rmsNorm(g: Graph, x: Value, weight: Value, epsilon: number): Val
   return onTape(g, 'rmsNorm', [x, weight], y!, {}, [inv!]);
 }
 
+/** (x − mean) / √(variance + ε) · weight + bias over the last axis (Ba et al. 2016). */
+export function layerNorm(g: Graph, x: Value, weight: Value, bias: Value, epsilon: number): Value {
+  const one = [...x.shape.slice(0, -1), 1];
+  const outputs = [{ shape: x.shape }, { shape: one }, { shape: one }];
+  const [y, mean, inverse] = g.nodes('LayerNormalization', [x, weight, bias], outputs, {
+    attributes: { axis: -1, epsilon: { float: epsilon }, stash_type: 1 },
+  });
+  return onTape(g, 'layerNorm', [x, weight, bias], y!, {}, [mean!, inverse!]);
+}
+
 /** Cosines and sines [P, D/2], and each line's position [N, 1]. */
 export interface Rotation {
   readonly positions: Value;
@@ -149,6 +159,33 @@ export const silu = (g: Graph, x: Value): Value =>
     [x],
     g.node('QuickGelu', [x], x.shape, { domain: CONTRIB, attributes: { alpha: { float: 1 } } }),
   );
+
+/** x · Φ(x) (Hendrycks & Gimpel 2016). */
+export function gelu(g: Graph, x: Value): Value {
+  const share = normalShare(g, x);
+  return onTape(g, 'gelu', [x], g.node('Mul', [x, share], x.shape), {}, [share]);
+}
+
+/** Φ(x), off the tape. */
+function normalShare(g: Graph, x: Value): Value {
+  const node = (op: string, ...inputs: Value[]) => g.node(op, inputs, x.shape);
+  const erf = node('Erf', node('Mul', x, g.scalar(Math.SQRT1_2)));
+  return node('Add', node('Mul', erf, g.scalar(0.5)), g.scalar(0.5));
+}
+
+/** √(2/π)·(x + c·x³) in the argument of GELU's tanh. */
+export const GELU_SCALE = Math.sqrt(2 / Math.PI);
+export const GELU_CUBE = 0.044715;
+
+/** x / 2 · (1 + tanh(√(2/π)·(x + 0.044715·x³))): what GPT-2 takes for `gelu`. */
+export function geluTanh(g: Graph, x: Value): Value {
+  const node = (op: string, ...inputs: Value[]) => g.node(op, inputs, x.shape);
+  const square = node('Mul', x, x);
+  const stretch = node('Add', node('Mul', square, g.scalar(GELU_SCALE * GELU_CUBE)), g.scalar(GELU_SCALE));
+  const tanh = node('Tanh', node('Mul', x, stretch));
+  const share = node('Add', node('Mul', tanh, g.scalar(0.5)), g.scalar(0.5));
+  return onTape(g, 'geluTanh', [x], node('Mul', x, share), {}, [square, tanh, share]);
+}
 
 /** Rows `index` [M] of x [N, …]; no row twice. */
 export const takeRows = (g: Graph, x: Value, index: Value): Value =>

@@ -3,7 +3,7 @@
  * parameter's gradient. SFT: −Σ log p. DPO (Rafailov et al. 2023): Σ −log σ(β·[(log π/π_ref)(chosen) −
  * (log π/π_ref)(rejected)]), log-probs summed over the target tokens.
  */
-import { type Architecture, parametersOf } from '../architecture.js';
+import { type Architecture, EMBEDDING, POSITIONS, parametersOf } from '../architecture.js';
 import { Graph, type Value } from './graph.js';
 import { embed, masked, parameterInputs, rotationInputs, sizeInputs } from './graphs.js';
 import { matmul, mul, negate, reshape, softplus, sub, targetLogprobs, total } from './ops.js';
@@ -21,7 +21,7 @@ export const isPaired = ({ objective, dropout }: TrainGraphKind): boolean => obj
 /** Name of the output with a parameter's gradient. */
 export const gradientOf = (parameter: string): string => `d ${parameter}`;
 
-/** The gradient of the embedded lines [N, hidden]: whoever runs the graph adds them to their tokens' rows. */
+/** The gradient of the embedded lines [N, hidden]: whoever runs the graph adds them to their tokens' rows, and positions'. */
 export const EMBEDDED = 'embedded';
 
 /**
@@ -49,11 +49,11 @@ export function trainGraph(architecture: Architecture, { objective, dropout }: T
     only,
     ...(dropout ? { mask } : {}),
   };
-  const embedded = embed(g, architecture, parameters, ids);
+  const embedded = embed(g, architecture, parameters, ids, rotation.positions);
   const logprobs = targetLogprobs(g, logitsOf(forward, hiddenStates(forward, embedded)), targets);
   const loss = objective === 'sft' ? negate(g, total(g, logprobs)) : dpoLoss(g, logprobs);
   const wanted = parametersOf(architecture).filter(
-    ({ name }) => architecture.tiedHead || name !== 'model.embed_tokens.weight',
+    ({ name }) => name !== POSITIONS && (architecture.tiedHead || name !== EMBEDDING),
   );
   const slopes = gradients(g, loss, seed, [embedded, ...wanted.map(({ name }) => parameters(name))]);
   g.output('loss', loss);

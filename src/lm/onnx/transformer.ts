@@ -2,11 +2,14 @@
  * The architecture, said once in ops.ts: embedding → layers of attention and MLP → final norm → head. The three graphs
  * (graphs.ts) differ only in where parameters come from and in how attention reaches other tokens.
  */
-import type { Architecture } from '../architecture.js';
+import { type Architecture, EMBEDDING, hasBias, POSITIONS, TRAITS } from '../architecture.js';
 import type { DropoutSite } from '../dropout.js';
 import type { Graph, Value } from './graph.js';
 import {
   add,
+  gelu,
+  geluTanh,
+  layerNorm,
   linear,
   maskedSoftmax,
   matmul,
@@ -43,40 +46,88 @@ export interface Forward {
 
 /** Embedded lines [N, hidden] → normed hidden states [M, hidden]. */
 export function hiddenStates(forward: Forward, embedded: Value): Value {
-  const { g, architecture, parameters } = forward;
+  const { architecture } = forward;
   let x = embedded;
   for (let layer = 0; layer < architecture.layers; layer++) x = block(forward, layer, x);
-  return rmsNorm(g, x, parameters('model.norm.weight'), architecture.rmsNormEps);
+  return norm(forward, 'model.norm', x);
 }
 
 /** [M, hidden] → logits [M, V]. */
 export const logitsOf = ({ g, architecture, parameters }: Forward, hidden: Value): Value =>
-  linear(g, hidden, parameters(architecture.tiedHead ? 'model.embed_tokens.weight' : 'lm_head.weight'), null);
+  linear(g, hidden, parameters(architecture.tiedHead ? EMBEDDING : 'lm_head.weight'), null);
+
+/** The family's norm over the last axis. */
+function norm({ g, architecture, parameters }: Forward, name: string, x: Value): Value {
+  const weight = parameters(`${name}.weight`);
+  const { rmsNormEps, family } = architecture;
+  if (TRAITS[family].norm === 'rms') return rmsNorm(g, x, weight, rmsNormEps);
+  return layerNorm(g, x, weight, parameters(`${name}.bias`), rmsNormEps);
+}
+
+/** Each head of lines [N, heads·D] normed by itself, in families that do so. */
+function headNorm(forward: Forward, name: string, x: Value, heads: number): Value {
+  const { g, architecture } = forward;
+  if (!TRAITS[architecture.family].headNorm) return x;
+  const byHead = reshape(g, x, [x.shape[0]!, heads, architecture.headDim]);
+  return reshape(g, norm(forward, name, byHead), x.shape);
+}
+
+function activate(g: Graph, { activation = 'silu' }: Architecture, x: Value): Value {
+  switch (activation) {
+    case 'silu':
+      return silu(g, x);
+    case 'gelu':
+      return gelu(g, x);
+    case 'gelu-tanh':
+      return geluTanh(g, x);
+    default:
+      return activation satisfies never;
+  }
+}
+
+/** Rows of the table for each line's position; lines of padding may stand beyond its end. */
+export function positionRows(
+  g: Graph,
+  { maxPositions, hiddenSize }: Architecture,
+  parameters: Parameters,
+  positions: Value,
+): Value {
+  const lines = positions.shape[0]!;
+  const last = g.constant([], BigInt64Array.of(BigInt(maxPositions - 1)));
+  const inside = g.node('Min', [positions, last], positions.shape, { type: 'int64' });
+  const flat = g.node('Squeeze', [inside, g.int64s([1])], [lines], { type: 'int64' });
+  const table = parameters(POSITIONS);
+  return g.node('Gather', [table, flat], [lines, hiddenSize], { attributes: { axis: 0 } });
+}
 
 function block(forward: Forward, layer: number, x: Value): Value {
   const { g, architecture, parameters, only } = forward;
-  const { rmsNormEps, heads, kvHeads, attentionBias, mlpBias } = architecture;
+  const { heads, kvHeads, mlpBias } = architecture;
   const at = `model.layers.${layer}`;
   const project = (part: string, bias: boolean, input: Value): Value =>
     linear(g, input, parameters(`${at}.${part}.weight`), bias ? parameters(`${at}.${part}.bias`) : null);
-  const norm = (name: string, input: Value): Value =>
-    rmsNorm(g, input, parameters(`${at}.${name}.weight`), rmsNormEps);
+  const attentionPart = (part: 'q' | 'k' | 'v' | 'o', input: Value): Value =>
+    project(`self_attn.${part}_proj`, hasBias(architecture, part), input);
   const masked = (site: DropoutSite, branch: Value): Value =>
     forward.mask === undefined ? branch : mul(g, branch, forward.mask(layer, site));
   const goOn = (lines: Value): Value =>
     only === undefined || layer < architecture.layers - 1 ? lines : takeRows(g, lines, only);
 
-  const before = norm('input_layernorm', x);
+  const before = norm(forward, `${at}.input_layernorm`, x);
   const { rotation, queryRotation = rotation } = forward;
-  const q = rope(g, project('self_attn.q_proj', attentionBias, before), queryRotation, heads);
-  const k = rope(g, project('self_attn.k_proj', attentionBias, before), rotation, kvHeads);
-  const v = project('self_attn.v_proj', attentionBias, before);
+  const turned = (part: 'q' | 'k', by: Rotation, count: number): Value =>
+    rope(g, headNorm(forward, `${at}.self_attn.${part}_norm`, attentionPart(part, before), count), by, count);
+  const q = turned('q', queryRotation, heads);
+  const k = turned('k', rotation, kvHeads);
+  const v = attentionPart('v', before);
   const context = goOn(forward.attend(layer, q, k, v));
-  const attended = add(g, goOn(x), masked('attention', project('self_attn.o_proj', attentionBias, context)));
+  const attended = add(g, goOn(x), masked('attention', attentionPart('o', context)));
 
-  const between = norm('post_attention_layernorm', attended);
-  const gate = silu(g, project('mlp.gate_proj', mlpBias, between));
-  const inner = mul(g, gate, project('mlp.up_proj', mlpBias, between));
+  const between = norm(forward, `${at}.post_attention_layernorm`, attended);
+  const up = project('mlp.up_proj', mlpBias, between);
+  const inner = TRAITS[architecture.family].gated
+    ? mul(g, activate(g, architecture, project('mlp.gate_proj', mlpBias, between)), up)
+    : activate(g, architecture, up);
   return add(g, attended, masked('mlp', project('mlp.down_proj', mlpBias, inner)));
 }
 

@@ -3,7 +3,7 @@
  * is made of is known here only through its tape, so biases, grouped heads, tied heads and norms get theirs for free.
  */
 import type { Graph, TapeEntry, Value } from './graph.js';
-import { add, matmul, mul, negate, reshape, rotate, sub, transpose } from './ops.js';
+import { add, GELU_CUBE, GELU_SCALE, matmul, mul, negate, reshape, rotate, sub, transpose } from './ops.js';
 import type { Dim } from './proto.js';
 
 /** d loss / d output → d loss / d input, one a differentiable input; evaluated only where it is wanted. */
@@ -25,6 +25,9 @@ const gemm = (g: Graph, a: Value, b: Value, transA: boolean): Value =>
   });
 
 const sumLast = (g: Graph, x: Value): Value => sumTo(g, x, [...x.shape.slice(0, -1), 1]);
+
+const meanLast = (g: Graph, x: Value): Value =>
+  g.node('ReduceMean', [x], [...x.shape.slice(0, -1), 1], { attributes: { axes: [-1], keepdims: 1 } });
 
 const RULES: Readonly<Record<string, Rule>> = {
   Add: (g, { inputs }, dy) => inputs.map((x) => () => sumTo(g, dy, x.shape)),
@@ -69,13 +72,18 @@ const RULES: Readonly<Record<string, Rule>> = {
     const normed = mul(g, x!, inverse!);
     const dx = () => {
       const t = mul(g, dy, weight!);
-      const product = mul(g, t, normed);
-      const mean = g.node('ReduceMean', [product], inverse!.shape, {
-        attributes: { axes: [-1], keepdims: 1 },
-      });
-      return mul(g, sub(g, t, mul(g, normed, mean)), inverse!);
+      return mul(g, sub(g, t, mul(g, normed, meanLast(g, mul(g, t, normed)))), inverse!);
     };
     return [dx, () => sumTo(g, mul(g, dy, normed), weight!.shape)];
+  },
+  layerNorm: (g, { inputs: [x, weight, bias], saved: [mean, inverse] }, dy) => {
+    const normed = mul(g, sub(g, x!, mean!), inverse!);
+    const dx = () => {
+      const t = mul(g, dy, weight!);
+      const along = mul(g, normed, meanLast(g, mul(g, t, normed)));
+      return mul(g, sub(g, sub(g, t, meanLast(g, t)), along), inverse!);
+    };
+    return [dx, () => sumTo(g, mul(g, dy, normed), weight!.shape), () => sumTo(g, dy, bias!.shape)];
   },
   rope: (g, { options, saved: [positions, cos, sin] }, dy) => [
     () => rotate(g, dy, positions!, cos!, negate(g, sin!), options.heads as number),
@@ -84,6 +92,20 @@ const RULES: Readonly<Record<string, Rule>> = {
     () => {
       const s = g.node('Sigmoid', [x!], x!.shape);
       return mul(g, dy, add(g, s, mul(g, y, sub(g, g.scalar(1), s)))); // σ + y·(1 − σ)
+    },
+  ],
+  gelu: (g, { inputs: [x], saved: [share] }, dy) => [
+    () => {
+      const exponent = mul(g, mul(g, x!, x!), g.scalar(-0.5));
+      const density = mul(g, g.node('Exp', [exponent], x!.shape), g.scalar(1 / Math.sqrt(2 * Math.PI)));
+      return mul(g, dy, add(g, share!, mul(g, x!, density))); // Φ + x·φ
+    },
+  ],
+  geluTanh: (g, { inputs: [x], saved: [square, tanh, share] }, dy) => [
+    () => {
+      const inner = add(g, mul(g, square!, g.scalar(3 * GELU_SCALE * GELU_CUBE)), g.scalar(GELU_SCALE));
+      const bend = sub(g, g.scalar(0.5), mul(g, mul(g, tanh!, tanh!), g.scalar(0.5))); // (1 − tanh²) / 2
+      return mul(g, dy, add(g, share!, mul(g, mul(g, x!, bend), inner)));
     },
   ],
   takeRows: (g, { inputs: [x], saved: [index] }, dy) => [

@@ -4,6 +4,7 @@
  * number of all lines, M of those that go on.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import { type HeadNormTrace, headNorm, headNormBackward } from './head-norm.js';
 import { linear, linearBackward } from './linear.js';
 import { putLines, takeLines } from './lines.js';
 import { type MlpTrace, mlp, mlpBackward } from './mlp.js';
@@ -23,6 +24,7 @@ export type Attend = (qkv: tf.Tensor2D) => tf.Tensor2D;
 export type BlockTrace = {
   readonly attentionNorm: NormTrace;
   readonly normed: tf.Tensor2D; // [N, D] input of qkv
+  readonly headNorms: HeadNormTrace | undefined;
   readonly context: tf.Tensor2D; // [M, Q]
   readonly mlpNorm: NormTrace;
   readonly mlp: MlpTrace;
@@ -42,7 +44,10 @@ export function block(
 ): { y: tf.Tensor2D; trace: BlockTrace } {
   const chosen = (lines: tf.Tensor2D) => (only === null ? lines : takeLines(lines, only));
   const first = norm(x, layer.attentionNorm, epsilon);
-  const context = chosen(attend(linear(first.y, layer.qkv))); // [M, Q]
+  const projected = linear(first.y, layer.qkv); // [N, Q + 2·KV]
+  const queries = layer.output.inSize;
+  const heads = layer.headNorms && headNorm(projected, queries, layer.headNorms, epsilon);
+  const context = chosen(attend(heads?.y ?? projected)); // [M, Q]
   const middle = tf.add<tf.Tensor2D>(chosen(x), masked(linear(context, layer.output), masks.attention)); // [M, D]
   const second = norm(middle, layer.mlpNorm, epsilon);
   const branch = mlp(second.y, layer);
@@ -50,6 +55,7 @@ export function block(
   const trace = {
     attentionNorm: first.trace,
     normed: first.y,
+    headNorms: heads?.trace,
     context,
     mlpNorm: second.trace,
     mlp: branch.trace,
@@ -71,6 +77,11 @@ export function blockBackward(
   const dBranch = mlpBackward(trace.mlp, masked(dy, masks.mlp), layer, into);
   const dMiddle = tf.add<tf.Tensor2D>(dy, normBackward(trace.mlpNorm, dBranch, layer.mlpNorm, into));
   const dContext = linearBackward(trace.context, masked(dMiddle, masks.attention), layer.output, into);
-  const dNormed = linearBackward(trace.normed, attendBackward(all(dContext)), layer.qkv, into);
+  const dHeads = attendBackward(all(dContext));
+  const { headNorms, output } = layer;
+  const dProjected = headNorms
+    ? headNormBackward(trace.headNorms!, dHeads, output.inSize, headNorms, into)
+    : dHeads;
+  const dNormed = linearBackward(trace.normed, dProjected, layer.qkv, into);
   return tf.add(all(dMiddle), normBackward(trace.attentionNorm, dNormed, layer.attentionNorm, into));
 }

@@ -11,13 +11,24 @@ export interface Model {
   readonly attention: Attention;
 }
 
-/** Looked up on the host, where the embedding lies anyway: wasm's gather is slower than this copy. */
-export function embed(ids: Int32Array, { architecture, embedding }: ModelParameters): tf.Tensor2D {
-  const size = architecture.hiddenSize;
+/** Tokens and where each stands in its sequence. */
+export interface Lines {
+  readonly ids: Int32Array;
+  readonly positions: Int32Array;
+}
+
+/** Looked up on the host, where the tables lie anyway: wasm's gather is slower than this copy. */
+export function embed({ ids, positions }: Lines, parameters: ModelParameters): tf.Tensor2D {
+  const { embedding, positions: places } = parameters;
+  const size = parameters.architecture.hiddenSize;
   const x = new Float32Array(ids.length * size);
   ids.forEach((id, line) => {
     x.set(embedding.rows.subarray(id * size, (id + 1) * size), line * size);
   });
+  if (places !== null) {
+    for (let at = 0; at < x.length; at++)
+      x[at] = x[at]! + places.rows[positions[Math.floor(at / size)]! * size + (at % size)]!;
+  }
   return tf.tensor2d(x, [ids.length, size]);
 }
 
@@ -26,14 +37,14 @@ export function embed(ids: Int32Array, { architecture, embedding }: ModelParamet
  * layer then leaves the others out after its attention.
  */
 export function hiddenStates(
-  ids: Int32Array,
+  lines: Lines,
   { parameters }: Model,
   attend: (layer: number) => Attend,
   only: Int32Array | null = null,
 ): tf.Tensor2D {
   const epsilon = parameters.architecture.rmsNormEps;
   const last = parameters.layers.length - 1;
-  let x = embed(ids, parameters);
+  let x = embed(lines, parameters);
   parameters.layers.forEach((layer, i) => {
     const before = x;
     x = tf.tidy(() => block(before, layer, epsilon, attend(i), NO_DROPOUT, i === last ? only : null).y);

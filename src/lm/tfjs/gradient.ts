@@ -15,6 +15,7 @@ import { headBackward, headLogprobs } from './head.js';
 import { takeLines } from './lines.js';
 import { norm, normBackward } from './norm.js';
 import { objective } from './objectives.js';
+import type { Table } from './parameters.js';
 import { freeing } from './scope.js';
 
 interface Targets {
@@ -98,7 +99,7 @@ function forwardTraced(
 ): { x: tf.Tensor2D; traces: LayerTrace[] } {
   const { parameters } = model;
   const traces: LayerTrace[] = [];
-  let x = embed(layout.ids, parameters);
+  let x = embed(layout, parameters);
   parameters.layers.forEach((layer, i) => {
     const only = i === parameters.layers.length - 1 ? targetLines : null;
     const masks = masksOf(model, layout, only, task, i);
@@ -150,12 +151,23 @@ function layersBackward(
 
 /** Several lines may look up one token: added on the host, in line order. */
 function embedBackward({ parameters }: Model, layout: Layout, dx: tf.Tensor2D, into: Float32Array): void {
-  const size = parameters.architecture.hiddenSize;
-  const { offset } = parameters.embedding.parameter;
   const values = dx.dataSync<'float32'>();
+  const { embedding, positions } = parameters;
+  tableBackward(embedding, layout.ids, layout, values, into);
+  if (positions !== null) tableBackward(positions, layout.positions, layout, values, into);
+}
+
+function tableBackward(
+  { parameter }: Table,
+  places: Int32Array,
+  layout: Layout,
+  values: Float32Array,
+  into: Float32Array,
+): void {
+  const size = parameter.shape[1]!;
   layout.starts.forEach((start, row) => {
     for (let line = start; line < start + layout.lengths[row]!; line++) {
-      const to = offset + layout.ids[line]! * size;
+      const to = parameter.offset + places[line]! * size;
       for (let i = 0; i < size; i++) into[to + i] = into[to + i]! + values[line * size + i]!;
     }
   });

@@ -1,24 +1,63 @@
-/** SwiGLU (Shazeer 2020): down(silu(gate(x)) · up(x)), and its backward pass. */
+/** SwiGLU (Shazeer 2020), down(silu(gate(x)) · up(x)), or without a gate down(f(up(x))); and the backward passes. */
 import * as tf from '@tensorflow/tfjs-core';
+import type { Activation } from '../architecture.js';
 import { linear, linearBackward } from './linear.js';
 import type { LayerParameters } from './parameters.js';
 
 export type MlpTrace = {
   readonly x: tf.Tensor2D; // [N, D]
-  readonly gate: tf.Tensor2D; // [N, F]
-  readonly sigmoid: tf.Tensor2D; // [N, F]
-  readonly silu: tf.Tensor2D; // [N, F]
-  readonly up: tf.Tensor2D; // [N, F]
+  /** The activation's input and output. */
+  readonly inner: tf.Tensor2D; // [N, F]
+  readonly activated: tf.Tensor2D; // [N, F]
+  /** Absent without a gate. */
+  readonly up: tf.Tensor2D | undefined; // [N, F]
   readonly hidden: tf.Tensor2D; // [N, F]
 };
 
+const scaled = (x: tf.Tensor2D, by: number): tf.Tensor2D => tf.mul(x, by);
+
+/** Every activation is x times a share that goes from 0 to 1. */
+interface Share {
+  of(x: tf.Tensor2D): tf.Tensor2D;
+  /** The activation's own slope: share + x · d share / dx; `y` is x · share. */
+  slope(x: tf.Tensor2D, share: tf.Tensor2D, y: tf.Tensor2D): tf.Tensor2D;
+}
+
+const GELU_SCALE = Math.sqrt(2 / Math.PI);
+/** 0.044715·√(2/π)·x² */
+const cubic = (x: tf.Tensor2D): tf.Tensor2D => scaled(tf.square(x), 0.044715 * GELU_SCALE);
+
+const SHARES: Readonly<Record<Activation, Share>> = {
+  // σ + silu·(1 − σ) = σ·(1 + x − silu). The shipped M0's bits hang on the order of these.
+  silu: {
+    of: (x) => tf.sigmoid(x),
+    slope: (x, share, y) => tf.mul(share, tf.add(tf.sub(x, y), 1)),
+  },
+  // Φ and φ. tfjs's erf is off by 10⁻⁷ (Abramowitz & Stegun 7.1.26).
+  gelu: {
+    of: (x) => tf.mul(tf.add(tf.erf(scaled(x, Math.SQRT1_2)), 1), 0.5),
+    slope(x, share) {
+      const density = scaled(tf.exp(scaled(tf.square(x), -0.5)), 1 / Math.sqrt(2 * Math.PI));
+      return tf.add(share, tf.mul(x, density));
+    },
+  },
+  // (1 + tanh(√(2/π)·(x + 0.044715·x³))) / 2 = σ of twice the argument.
+  'gelu-tanh': {
+    of: (x) => tf.sigmoid(scaled(tf.mul(x, tf.add(cubic(x), GELU_SCALE)), 2)),
+    slope(x, share, y) {
+      const inner = scaled(tf.add(scaled(cubic(x), 3), GELU_SCALE), 2);
+      return tf.add(share, tf.mul(tf.mul(y, tf.sub(1, share)), inner));
+    },
+  },
+};
+
 export function mlp(x: tf.Tensor2D, layer: LayerParameters): { y: tf.Tensor2D; trace: MlpTrace } {
-  const gate = linear(x, layer.gate);
-  const sigmoid = tf.sigmoid(gate);
-  const silu = tf.mul<tf.Tensor2D>(gate, sigmoid);
   const up = linear(x, layer.up);
-  const hidden = tf.mul<tf.Tensor2D>(silu, up);
-  return { y: linear(hidden, layer.down), trace: { x, gate, sigmoid, silu, up, hidden } };
+  const inner = layer.gate === null ? up : linear(x, layer.gate);
+  const activated = tf.mul<tf.Tensor2D>(inner, SHARES[layer.activation].of(inner));
+  const hidden = layer.gate === null ? activated : tf.mul<tf.Tensor2D>(activated, up);
+  const trace = { x, inner, activated, up: layer.gate === null ? undefined : up, hidden };
+  return { y: linear(hidden, layer.down), trace };
 }
 
 export function mlpBackward(
@@ -27,11 +66,12 @@ export function mlpBackward(
   layer: LayerParameters,
   into: Float32Array,
 ): tf.Tensor2D {
-  const { x, gate, sigmoid, silu, up, hidden } = trace;
+  const { x, inner, activated, up, hidden } = trace;
+  const { of, slope: slopeOf } = SHARES[layer.activation];
+  const slope = slopeOf(inner, of(inner), activated);
   const dHidden = linearBackward(hidden, dy, layer.down, into); // [N, F]
-  const dUp = tf.mul<tf.Tensor2D>(dHidden, silu);
-  // silu' = σ + silu·(1 − σ) = σ·(1 + gate − silu)
-  const slope = tf.mul(sigmoid, tf.add(tf.sub(gate, silu), 1));
-  const dGate = tf.mul<tf.Tensor2D>(tf.mul(dHidden, up), slope);
+  if (layer.gate === null) return linearBackward(x, tf.mul(dHidden, slope), layer.up, into);
+  const dUp = tf.mul<tf.Tensor2D>(dHidden, activated);
+  const dGate = tf.mul<tf.Tensor2D>(tf.mul(dHidden, up!), slope);
   return tf.add(linearBackward(x, dGate, layer.gate, into), linearBackward(x, dUp, layer.up, into));
 }

@@ -5,7 +5,16 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { SoliloquyError } from '../../protocol/errors.js';
-import { type Architecture, type Parameter, parametersOf, sizeOf } from '../architecture.js';
+import {
+  type Activation,
+  type Architecture,
+  EMBEDDING,
+  type Parameter,
+  POSITIONS,
+  parametersOf,
+  sizeOf,
+  TRAITS,
+} from '../architecture.js';
 import type { Weights } from '../engine.js';
 
 export interface LinearPart {
@@ -24,25 +33,41 @@ export interface Linear {
   readonly bias: tf.Tensor1D | null; // [out]
 }
 
-export interface Gain {
+interface Vector {
   readonly parameter: Parameter;
   readonly values: tf.Tensor1D; // [D]
+}
+
+/** A norm's; one with a bias is a LayerNorm's. */
+export interface Gain extends Vector {
+  readonly bias: Vector | null;
+}
+
+/** A table that lines are looked up in; host view, [rows, D]. */
+export interface Table {
+  readonly parameter: Parameter;
+  readonly rows: Float32Array;
 }
 
 export interface LayerParameters {
   readonly attentionNorm: Gain;
   readonly qkv: Linear;
+  /** Of each head's query and key, where a family has them. */
+  readonly headNorms: { readonly q: Gain; readonly k: Gain } | null;
   readonly output: Linear;
   readonly mlpNorm: Gain;
-  readonly gate: Linear;
+  /** null: the MLP has no gate. */
+  readonly gate: Linear | null;
+  readonly activation: Activation;
   readonly up: Linear;
   readonly down: Linear;
 }
 
 export interface ModelParameters {
   readonly architecture: Architecture;
-  /** Host view, [V, D]. */
-  readonly embedding: { readonly parameter: Parameter; readonly rows: Float32Array };
+  readonly embedding: Table;
+  /** null: positions are not learned. */
+  readonly positions: Table | null;
   readonly layers: readonly LayerParameters[];
   readonly finalNorm: Gain;
   readonly head: Linear;
@@ -83,9 +108,21 @@ class Upload {
     return tensor;
   }
 
-  gain(name: string): Gain {
-    const parameter = this.parameter(name);
+  private vector(parameter: Parameter): Vector {
     return { parameter, values: this.own(tf.tensor1d(this.view(parameter).slice())) };
+  }
+
+  gain(name: string): Gain {
+    const bias = this.byName.get(`${name}.bias`);
+    return {
+      ...this.vector(this.parameter(`${name}.weight`)),
+      bias: bias === undefined ? null : this.vector(bias),
+    };
+  }
+
+  table(name: string): Table {
+    const parameter = this.parameter(name);
+    return { parameter, rows: this.view(parameter) };
   }
 
   linear(...names: readonly string[]): Linear {
@@ -105,14 +142,25 @@ class Upload {
   }
 }
 
-function uploadLayer(upload: Upload, index: number): LayerParameters {
+function uploadLayer(
+  upload: Upload,
+  index: number,
+  { family, activation = 'silu' }: Architecture,
+): LayerParameters {
   const at = `model.layers.${index}`;
+  const { gated, headNorm } = TRAITS[family];
+  const headNorms = () => ({
+    q: upload.gain(`${at}.self_attn.q_norm`),
+    k: upload.gain(`${at}.self_attn.k_norm`),
+  });
   return {
-    attentionNorm: upload.gain(`${at}.input_layernorm.weight`),
+    attentionNorm: upload.gain(`${at}.input_layernorm`),
     qkv: upload.linear(`${at}.self_attn.q_proj`, `${at}.self_attn.k_proj`, `${at}.self_attn.v_proj`),
+    headNorms: headNorm ? headNorms() : null,
     output: upload.linear(`${at}.self_attn.o_proj`),
-    mlpNorm: upload.gain(`${at}.post_attention_layernorm.weight`),
-    gate: upload.linear(`${at}.mlp.gate_proj`),
+    mlpNorm: upload.gain(`${at}.post_attention_layernorm`),
+    gate: gated ? upload.linear(`${at}.mlp.gate_proj`) : null,
+    activation,
     up: upload.linear(`${at}.mlp.up_proj`),
     down: upload.linear(`${at}.mlp.down_proj`),
   };
@@ -128,12 +176,12 @@ export function uploadParameters(weights: Weights): ModelParameters {
     );
   }
   const upload = new Upload(weights);
-  const embedding = upload.parameter('model.embed_tokens.weight');
   return {
     architecture,
-    embedding: { parameter: embedding, rows: upload.view(embedding) },
-    layers: Array.from({ length: architecture.layers }, (_, i) => uploadLayer(upload, i)),
-    finalNorm: upload.gain('model.norm.weight'),
+    embedding: upload.table(EMBEDDING),
+    positions: TRAITS[architecture.family].positions === 'learned' ? upload.table(POSITIONS) : null,
+    layers: Array.from({ length: architecture.layers }, (_, i) => uploadLayer(upload, i, architecture)),
+    finalNorm: upload.gain('model.norm'),
     head: upload.linear(architecture.tiedHead ? 'model.embed_tokens' : 'lm_head'),
     dispose: () => tf.dispose(upload.tensors),
   };

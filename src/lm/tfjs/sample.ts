@@ -6,7 +6,7 @@ import type { SampleOutput, SampleRow } from '../../protocol/lm.js';
 import { uniformAt } from '../../rng.js';
 import { type Layout, layOut } from '../layout.js';
 import type { AttentionSession, Decoder } from './attention.js';
-import { hiddenStates, logitsOf, type Model } from './forward.js';
+import { hiddenStates, type Lines, logitsOf, type Model } from './forward.js';
 import { freeing } from './scope.js';
 import { type TokenSampler, tokenSampler } from './token-sampler.js';
 
@@ -65,7 +65,7 @@ function shared(live: readonly Continuation[]) {
 function prefill(model: Model, layout: Layout, session: AttentionSession): Float32Array {
   return freeing(() => {
     const last = Int32Array.from(layout.starts, (start, row) => start + layout.lengths[row]! - 1);
-    const x = hiddenStates(layout.ids, model, (layer) => (qkv) => session.forward(layer, qkv), last);
+    const x = hiddenStates(layout, model, (layer) => (qkv) => session.forward(layer, qkv), last);
     return logitsOf(x, model); // [prompts, V]
   });
 }
@@ -85,11 +85,12 @@ function decodeAll(
         decoder.keep(alive);
         slots = alive.map((i) => slots[i]!);
       }
-      const logits = step(
-        model,
-        Int32Array.from(slots, (c) => c.last),
-        decoder,
-      );
+      const lines = {
+        ids: Int32Array.from(slots, (c) => c.last),
+        // A finished slot goes along for a while: its numbers count for nothing.
+        positions: Int32Array.from(slots, ({ row, ids }) => row.promptIds.length + ids.length - 1),
+      };
+      const logits = step(model, lines, decoder);
       slots.forEach((c, i) => {
         if (c.finish === null) take(c, logits, i, sampler);
       });
@@ -99,9 +100,9 @@ function decodeAll(
   }
 }
 
-function step(model: Model, ids: Int32Array, decoder: Decoder): Float32Array {
+function step(model: Model, lines: Lines, decoder: Decoder): Float32Array {
   return freeing(() => {
-    const x = hiddenStates(ids, model, (layer) => (qkv) => decoder.attend(layer, qkv));
+    const x = hiddenStates(lines, model, (layer) => (qkv) => decoder.attend(layer, qkv));
     decoder.advance();
     return logitsOf(x, model);
   });

@@ -47,7 +47,7 @@ function lineLogprobs(model: Model, layout: Layout, targets: Int32Array): Float3
   const session = attention.begin(layout, 'nothing');
   try {
     return freeing(() => {
-      const x = hiddenStates(layout.ids, model, (layer) => (qkv) => session.forward(layer, qkv));
+      const x = hiddenStates(layout, model, (layer) => (qkv) => session.forward(layer, qkv));
       const { y } = norm(x, parameters.finalNorm, parameters.architecture.rmsNormEps); // [N, D]
       return headLogprobs(y.dataSync<'float32'>(), targets, parameters.head, false).logprobs;
     });

@@ -3,7 +3,7 @@
  * differ, by processor (docs/decisions/0006-compiled-engine.md).
  */
 import { describe, expect, it } from 'vitest';
-import type { Architecture } from '../../../src/lm/architecture.js';
+import type { Architecture, Family } from '../../../src/lm/architecture.js';
 import type { LoadedModel } from '../../../src/lm/engine.js';
 import { createOnnxEngine } from '../../../src/lm/onnx/engine.js';
 import type { SampleOutput, SampleRow } from '../../../src/protocol/lm.js';
@@ -14,7 +14,7 @@ const using = usingEngine(() => createOnnxEngine());
 const SEED = Number(process.env.COMPANY_SEED ?? 1);
 const ARCHITECTURES = 14;
 
-/** Head counts in turn, so that all are there; everything else at random. */
+/** Head counts in turn, so that all are there, families too; everything else at random. */
 function randomArchitecture(rng: Rng, i: number): Architecture {
   const [heads, kvHeads] = ([[1, 1], [2, 1], [2, 2], [4, 1], [4, 2], [4, 4], [3, 3]] as const)[i % 7]!; // biome-ignore format: a table
   return {
@@ -31,11 +31,19 @@ function randomArchitecture(rng: Rng, i: number): Architecture {
     attentionBias: rng.chance(0.5),
     mlpBias: rng.chance(0.5),
     ropeScaling: rng.chance(0.3) ? { kind: 'linear', factor: 2 } : null,
+    ...familyOf(i, heads === kvHeads),
   };
 }
 
+/** GPT-2 has a key for each query. */
+function familyOf(i: number, own: boolean): Pick<Architecture, 'family'> & Partial<Architecture> {
+  const family = (['llama', 'qwen3', own ? 'gpt2' : 'qwen2'] as const satisfies readonly Family[])[i % 3]!;
+  if (family !== 'gpt2') return { family };
+  return { family, attentionBias: true, mlpBias: true, ropeScaling: null, activation: 'gelu-tanh' };
+}
+
 const nameOf = (a: Architecture): string =>
-  `${a.heads}/${a.kvHeads} heads of ${a.headDim}, vocabulary ${a.vocabSize}, width ${a.hiddenSize}/${a.intermediateSize}, ${a.layers} layers${a.tiedHead ? ', tied' : ''}`;
+  `${a.family}, ${a.heads}/${a.kvHeads} heads of ${a.headDim}, vocabulary ${a.vocabSize}, width ${a.hiddenSize}/${a.intermediateSize}, ${a.layers} layers${a.tiedHead ? ', tied' : ''}`;
 
 /** Prompts of one to sixty tokens, many of which begin alike, with heads on both sides of what is worth sharing. */
 function promptsOf(rng: Rng, vocabSize: number): readonly (readonly number[])[] {

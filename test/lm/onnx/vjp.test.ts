@@ -1,5 +1,6 @@
 /** Every rule of the table against finite differences, by running small graphs. */
 import { describe, expect, it } from 'vitest';
+import type { Architecture } from '../../../src/lm/architecture.js';
 import { Graph, type Value } from '../../../src/lm/onnx/graph.js';
 import * as ops from '../../../src/lm/onnx/ops.js';
 import { type Fetched, float32, floatsOf, openSession } from '../../../src/lm/onnx/session.js';
@@ -137,6 +138,14 @@ const CASES: readonly Case[] = [
     rules: ['rmsNorm'],
   },
   {
+    name: 'layerNorm',
+    inputs: [[3, 6], [6], [6]],
+    build: (g, [x, w, b]) => ops.layerNorm(g, x!, w!, b!, 1e-2),
+    rules: ['layerNorm'],
+  },
+  { name: 'gelu', inputs: [[2, 5]], build: (g, [x]) => ops.gelu(g, x!), rules: ['gelu'] },
+  { name: 'geluTanh', inputs: [[2, 5]], build: (g, [x]) => ops.geluTanh(g, x!), rules: ['geluTanh'] },
+  {
     name: 'rope',
     inputs: [[3, 8]],
     build: (g, [x]) => ops.rope(g, x!, rotationOf(g), 2),
@@ -240,10 +249,18 @@ describe('vector-Jacobian rules', () => {
 
   it('the cases above hold every rule that a training puts on its tape', () => {
     const full = { ...SMALL, attentionBias: true, mlpBias: true };
+    const gpt2: Architecture = { ...full, family: 'gpt2', kvHeads: SMALL.heads, activation: 'gelu-tanh' };
+    const families: readonly Architecture[] = [
+      full,
+      { ...SMALL, kvHeads: SMALL.heads, tiedHead: false },
+      { ...SMALL, family: 'qwen3' },
+      gpt2,
+      { ...gpt2, activation: 'gelu' },
+    ];
     const used = new Set<string>();
     for (const objective of ['sft', 'dpo'] as const)
       for (const dropout of [false, true])
-        for (const architecture of [full, { ...SMALL, kvHeads: SMALL.heads, tiedHead: false }])
+        for (const architecture of families)
           for (const { rule } of trainGraph(architecture, { objective, dropout }).tape) used.add(rule);
     const tested = new Set(CASES.flatMap((c) => c.rules));
     expect([...used].filter((rule) => !tested.has(rule))).toEqual([]);
