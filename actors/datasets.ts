@@ -120,7 +120,7 @@ export function createDatasets(options: DatasetOptions): Datasets {
     throw new SoliloquyError('protocol.violation', `no dataset is called ${name}`, { name });
   };
 
-  const build: Datasets['build'] = ({ objective, datasets }, tokenizer, maxTokens, write) => {
+  const build: Datasets['build'] = ({ objective, datasets, recipe }, tokenizer, maxTokens, write) => {
     const end = endOf(tokenizer);
     const hashes: string[] = [];
     const put = (name: string, rows: readonly object[]) => {
@@ -135,7 +135,7 @@ export function createDatasets(options: DatasetOptions): Datasets {
       put(datasets[0]!, texts);
       const { rows, tooLong } = encodePreferences(texts, tokenizer, end, maxTokens);
       return {
-        data: { objective, rows, beta: options.config.dpo.beta },
+        data: { objective, rows, beta: options.config.dpo.beta, ...(recipe && { recipe }) },
         rows: rows.length,
         dataHash: sha256(hashes.join('')),
         tooLong: tooLong.length,

@@ -77,6 +77,7 @@ const INPUTS: { readonly [R in Named]: (options: RoleOptions) => unknown } = {
   trainer: ({ config }) => ({
     seed: seedOf(config, 'trainer'),
     player: config.cast.trainer,
+    alpha: config.irpo.alpha,
     eft: config.eft,
     creditLot: Math.max(1, Math.floor(config.flow.openEpisodes / 8)),
     retries: 0,
@@ -107,7 +108,7 @@ export function createRoles(first: RoleOptions): Roles {
   const made = (address: Address): MachineRole | undefined => {
     if (isNamed(address)) return machineRole(MACHINES[address], INPUTS[address](options));
     if (!address.startsWith('episode:')) return undefined;
-    return episodeRole(address, options.template.verdict.max, () => roles.delete(address));
+    return episodeRole(address, options, () => roles.delete(address));
   };
   return {
     role(address) {
@@ -126,9 +127,14 @@ export function createRoles(first: RoleOptions): Roles {
 }
 
 /** An episode forgets itself when it is over. */
-function episodeRole(address: Address, maxScore: number, forget: () => void): MachineRole {
+function episodeRole(address: Address, { config, template }: RoleOptions, forget: () => void): MachineRole {
   const id = address.slice('episode:'.length) as EpisodeId;
-  const role = machineRole(episodeMachine, { id, iteration: Number(id.split('-')[0]), maxScore });
+  const role = machineRole(episodeMachine, {
+    id,
+    iteration: Number(id.split('-')[0]),
+    maxScore: template.verdict.max,
+    lengthControl: config.pair.lengthControl,
+  });
   return {
     get snapshot() {
       return role.snapshot;

@@ -62,10 +62,10 @@ export function baseModel({ model, world }: Config, assets: string): string {
 /** Refuses casts that this world can't play. */
 export function checkCasts(config: Config, world: World): void {
   const members = membersOf(parseCast('judge', config.cast.judge));
-  if (!world.truth && members.some(({ player }) => player === 'oracle'))
+  if (!world.truth && members.some(({ player }) => player === 'oracle' || player === 'gold'))
     throw new SoliloquyError(
       'cast.invalid',
-      `cast.judge: the world ${world.name} knows no true score, so no oracle can judge`,
+      `cast.judge: the world ${world.name} knows no true score, so no oracle can judge, nor gold`,
       { option: 'cast.judge', fix: 'cast another judge, or run the microworld' },
     );
 }

@@ -28,6 +28,7 @@ type Weighed = Omit<ScoredResponse, 'score'> & { readonly score: number | null }
 interface Context {
   readonly id: EpisodeId;
   readonly maxScore: number;
+  readonly lengthControl?: number;
   readonly iteration: number;
   readonly prompt: string;
   readonly candidates: readonly Candidate[];
@@ -42,6 +43,8 @@ export interface EpisodeInput {
   readonly iteration: number;
   /** A mean score at or above it makes a response a positive example. */
   readonly maxScore: number;
+  /** ρ of variants/length-control.ts; 0 = off. */
+  readonly lengthControl?: number;
 }
 
 function weigh(candidates: readonly Candidate[], judged: readonly Judged[]): Weighed[] {
@@ -85,7 +88,7 @@ export const episodeMachine = setup({
     }),
     decide: assign(({ context }) => {
       const weighed = weigh(context.candidates, context.judged);
-      const pairing = pairOf(weighed);
+      const pairing = pairOf(weighed, context.lengthControl);
       const positives = positivesOf(weighed, context.maxScore);
       return { pairing, positives, detail: pairing.status === 'withheld' ? pairing.detail : '' };
     }),

@@ -4,14 +4,19 @@
  * derived from the log.
  */
 import { assign, enqueueActions, setup } from 'xstate';
+import type { TrainerPlayer } from '../src/protocol/config.js';
 import { type VersionId, versionOf } from '../src/protocol/ids.js';
 import type { BodyOf, Received } from '../src/protocol/messages.js';
 import { keys } from '../src/stages/keys.js';
+import { IPO } from '../src/stages/variants/ipo.js';
+import { iterativeRpo } from '../src/stages/variants/iterative-rpo.js';
 import { as, type Emitted, type Holding, pausing, type Said, say } from './machine.js';
 
 export interface TrainerInput {
   readonly seed: number;
-  readonly player: 'dpo' | 'sft-positives';
+  readonly player: TrainerPlayer;
+  /** Of `irpo`: weight of the chosen answer's likelihood. */
+  readonly alpha?: number;
   /** Whether M1 is also trained on EFT. */
   readonly eft: boolean;
   /** Credit goes back in lots of so many closed episodes. */
@@ -37,12 +42,17 @@ const seedData = (eft: boolean) => (eft ? ['ift', 'eft'] : ['ift']);
 const through = (iteration: number) => Array.from({ length: iteration }, (_, i) => versionOf(i + 1));
 
 /** What a version is made of. `sft-positives` starts from M0 again, on the seed data and all positives so far (paper §2.3). */
-function planOf({ player, eft }: TrainerInput, { stage, iteration, from }: Request): Plan {
+function planOf({ player, eft, alpha = 1 }: TrainerInput, { stage, iteration, from }: Request): Plan {
   if (stage === 'sft-baseline') return { from, objective: 'sft', datasets: ['ift'] };
   if (stage === 'sft') return { from, objective: 'sft', datasets: seedData(eft) };
+  const pairs: Plan = { from, objective: 'dpo', datasets: [`aift-${versionOf(iteration)}`] };
   switch (player) {
     case 'dpo':
-      return { from, objective: 'dpo', datasets: [`aift-${versionOf(iteration)}`] };
+      return pairs;
+    case 'ipo':
+      return { ...pairs, recipe: { ...IPO } };
+    case 'irpo':
+      return { ...pairs, recipe: { ...iterativeRpo(alpha) } };
     case 'sft-positives':
       return {
         from: M0,

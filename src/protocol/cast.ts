@@ -19,6 +19,8 @@ export type ModelCast =
 /** A player that only gives scores. */
 export type ScorerCast =
   | { readonly player: 'oracle' }
+  /** Whether the answer is correct, whatever else it is: the highest score or the lowest. */
+  | { readonly player: 'gold' }
   | { readonly player: 'random' }
   | { readonly player: 'constant'; readonly score: number };
 
@@ -27,7 +29,7 @@ export type JudgeMember = ModelCast | ScorerCast;
 export type Cast = JudgeMember | { readonly player: 'ensemble'; readonly members: readonly JudgeMember[] };
 
 const KNOWN =
-  'live · frozen:M1 · lagged:1 · checkpoint:DIR · recorded:RUN · oracle · random · constant:K · ensemble:[a,b,…] (the last four: judge only)';
+  'live · frozen:M1 · lagged:1 · checkpoint:DIR · recorded:RUN · oracle · gold · random · constant:K · ensemble:[a,b,…] (the last five: judge only)';
 
 const refuse = (text: string, why: string): never => {
   throw new SoliloquyError('cast.invalid', `cast "${text}": ${why}`, { cast: text, fix: `one of: ${KNOWN}` });
@@ -42,6 +44,7 @@ function parseMember(text: string): JudgeMember {
   switch (player) {
     case 'live':
     case 'oracle':
+    case 'gold':
     case 'random':
       return bare({ player });
     case 'frozen':
@@ -97,6 +100,7 @@ export function isModelCast(cast: Cast): cast is ModelCast {
     case 'recorded':
       return true;
     case 'oracle':
+    case 'gold':
     case 'random':
     case 'constant':
     case 'ensemble':

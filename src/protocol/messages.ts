@@ -62,6 +62,10 @@ const trainJob = z.object({
   /** Names of the datasets, in order; they are derived from the log. */
   datasets: z.array(z.string()).min(1),
   key: rngKey,
+  /** What the loss of a pair is made of; absent = plain DPO. */
+  recipe: z
+    .object({ loss: z.enum(['sigmoid', 'ipo']), nll: z.number(), agreement: z.number() })
+    .exactOptional(),
 });
 
 export const interval = z.object({ low: z.number(), high: z.number() });

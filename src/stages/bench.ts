@@ -31,7 +31,7 @@ interface Response {
 
 /** A scorer that gives the same score each time is asked once. */
 export const samplesOf = (member: JudgeMember, samples: number): number =>
-  member.player === 'oracle' || member.player === 'constant' ? 1 : samples;
+  member.player === 'oracle' || member.player === 'gold' || member.player === 'constant' ? 1 : samples;
 
 /** One member's seats for an episode, response by response. */
 export const seatsOf = (responses: readonly Response[], member: number, samples: number): readonly Seat[] =>

@@ -121,6 +121,21 @@ describe('the trainer', () => {
     expect(bodies(said, 'version.made')).toMatchObject([{ from: 'M0', reference: null }]);
   });
 
+  it('T3 IPO and Iterative RPO: the newest version’s own pairs, with their recipe; plain DPO names none', () => {
+    const jobOf = (change: Partial<TrainerInput>) =>
+      bodies(trainerOf(change).receive(request({ episodes: 0 })), 'model.train')[0]!;
+    const pairs = { from: 'M1', objective: 'dpo', datasets: ['aift-M1'] };
+    expect(jobOf({ player: 'ipo' })).toMatchObject({
+      ...pairs,
+      recipe: { loss: 'ipo', nll: 0, agreement: 1 },
+    });
+    expect(jobOf({ player: 'irpo', alpha: 0.5 })).toMatchObject({
+      ...pairs,
+      recipe: { loss: 'sigmoid', nll: 0.5, agreement: 1 },
+    });
+    expect(jobOf({})).not.toHaveProperty('recipe');
+  });
+
   it('T3 the data order has a key of its own for each version', () => {
     const keyFor = (to: number) =>
       bodies(trainerOf().receive(request({ to: versionOf(to), episodes: 0 })), 'model.train')[0]!.key;

@@ -1,0 +1,79 @@
+/** Each variant's one mechanism, against numbers worked out by hand. */
+import { describe, expect, it } from 'vitest';
+import { likelihoodWeights, pairLoss } from '../../src/lm/pair-loss.js';
+import { pairOf } from '../../src/stages/pair.js';
+import { IPO } from '../../src/stages/variants/ipo.js';
+import { iterativeRpo } from '../../src/stages/variants/iterative-rpo.js';
+
+describe('IPO', () => {
+  it('at the margin 1/(2β) costs nothing; 2 nats beyond or short of it cost 4, and pull back with slope ±4', () => {
+    expect(pairLoss(5, 0.1, IPO)).toEqual({ loss: 0, slope: 0 });
+    expect(pairLoss(7, 0.1, IPO)).toEqual({ loss: 4, slope: 4 });
+    expect(pairLoss(3, 0.1, IPO)).toEqual({ loss: 4, slope: -4 });
+    expect(pairLoss(0, 0.5, IPO)).toEqual({ loss: 1, slope: -2 });
+  });
+});
+
+describe('Iterative RPO', () => {
+  it('adds α over the length of the chosen, and leaves the pair’s own loss DPO’s', () => {
+    const recipe = iterativeRpo(1);
+    expect(pairLoss(0, 0.1, recipe).loss).toBeCloseTo(Math.LN2, 12);
+    expect(pairLoss(0, 0.1, recipe).slope).toBeCloseTo(-0.05, 12);
+    const side = (ids: number[], targetStart: number) => ({ ids, targetStart });
+    const weightsAt = (alpha: number) =>
+      likelihoodWeights({
+        objective: 'dpo',
+        beta: 0.1,
+        recipe: iterativeRpo(alpha),
+        scale: 1,
+        dropout: 0,
+        keys: [],
+        pairs: [
+          {
+            chosen: side([1, 2, 3, 4, 5, 6], 2),
+            rejected: side([1, 2, 3], 2),
+            referenceChosen: 0,
+            referenceRejected: 0,
+          },
+        ],
+      });
+    expect(weightsAt(1)).toEqual([1 / 4, 0]);
+    expect(weightsAt(0.5)).toEqual([1 / 8, 0]);
+  });
+});
+
+describe('length control', () => {
+  const answers = [
+    { text: 'long and best', score: 5 },
+    { text: 'short', score: 4 },
+    { text: 'bad', score: 0 },
+    { text: 'bad but far longer', score: 1 },
+    { text: 'so', score: 3 },
+  ];
+  const texts = (rho: number) => {
+    const made = pairOf(answers, rho);
+    return made.status === 'pair' ? [made.chosen.text, made.rejected.text] : made.reason;
+  };
+  it('ρ 0 is best against worst', () => expect(texts(0)).toEqual(['long and best', 'bad']));
+  it('ρ 0.2 lets in scores from 4 up and 1 down: shortest against longest of those', () =>
+    expect(texts(0.2)).toEqual(['short', 'bad but far longer']));
+  it('ρ 0.1 lets in only 4.5 and up, 0.5 and down', () =>
+    expect(texts(0.1)).toEqual(['long and best', 'bad']));
+  it('ρ 0.4 lets in 3 and up', () => expect(texts(0.4)).toEqual(['so', 'bad but far longer']));
+  it('among equals in length takes the better as chosen, and the worse as rejected', () => {
+    const made = pairOf(
+      [
+        { text: 'aa', score: 4 },
+        { text: 'bb', score: 5 },
+        { text: 'cc', score: 1 },
+        { text: 'dd', score: 0 },
+      ],
+      0.3,
+    );
+    expect(made).toMatchObject({ chosen: { text: 'bb' }, rejected: { text: 'dd' } });
+  });
+  it('an all-tied prompt gives no pair, whatever the lengths', () => {
+    const tied = answers.map(({ text }) => ({ text, score: 3 }));
+    expect(pairOf(tied, 0.4)).toMatchObject({ status: 'withheld', reason: 'tie' });
+  });
+});
