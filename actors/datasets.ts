@@ -26,6 +26,7 @@ import {
   preferenceTexts,
   sftRows,
 } from '../src/stages/train.js';
+import { type DemonstrationAnswered, spinTexts } from '../src/stages/variants/spin.js';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] };
 
@@ -64,6 +65,7 @@ export function createDatasets(options: DatasetOptions): Datasets {
   const seed: Mutable<SeedData> = { ift: [], eft: [], ranked: [], heldOut: [], probes: [], notes: [] };
   const pairs = new Map<number, PairFact[]>();
   const positives = new Map<number, PositiveFact[]>();
+  const answered = new Map<number, DemonstrationAnswered[]>();
   const prompts = new Map<string, string>();
 
   const keepPositives = (iteration: number, prompt: string, found: BodyOf<'pair.made'>['positives']) => {
@@ -93,6 +95,11 @@ export function createDatasets(options: DatasetOptions): Datasets {
         own.push({ id, prompt, chosen, rejected });
         prompts.delete(id);
         keepPositives(iteration, prompt, positives);
+        return;
+      }
+      case 'demonstration.answered': {
+        const fact = body as DemonstrationAnswered;
+        answered.set(fact.iteration, [...(answered.get(fact.iteration) ?? []), fact]);
         return;
       }
       case 'pair.withheld': {
@@ -130,7 +137,9 @@ export function createDatasets(options: DatasetOptions): Datasets {
     };
     if (objective === 'dpo') {
       const texts = datasets.flatMap((name) =>
-        preferenceTexts(pairs.get(versionIn(name)) ?? [], options.format),
+        name.startsWith('spin-')
+          ? spinTexts(answered.get(versionIn(name)) ?? [], options.format)
+          : preferenceTexts(pairs.get(versionIn(name)) ?? [], options.format),
       );
       put(datasets[0]!, texts);
       const { rows, tooLong } = encodePreferences(texts, tokenizer, end, maxTokens);

@@ -40,6 +40,7 @@ const INPUTS: { readonly [R in Named]: (options: RoleOptions) => unknown } = {
     credit: flow.openEpisodes,
     apprentice: eft && world.name === 'open-assistant',
     judge: cast.judge,
+    demonstrations: cast.trainer === 'spin',
   }),
   generator: ({ config, world: { format } }) => ({
     seed: seedOf(config, 'generator'),
@@ -74,10 +75,11 @@ const INPUTS: { readonly [R in Named]: (options: RoleOptions) => unknown } = {
     redraws: config.judge.retries,
     retries: config.flow.retries,
   }),
-  trainer: ({ config }) => ({
+  trainer: ({ config, world: { format } }) => ({
     seed: seedOf(config, 'trainer'),
     player: config.cast.trainer,
     alpha: config.irpo.alpha,
+    spin: { sampling: config.respond.sampling, format, retries: config.flow.retries },
     eft: config.eft,
     creditLot: Math.max(1, Math.floor(config.flow.openEpisodes / 8)),
     retries: 0,

@@ -1,5 +1,6 @@
 /**
- * The world as an addressee: `seed.request` → seed data, as facts in lots, and the known prompts for the generator.
+ * The world as an addressee: `seed.request` → seed data, as facts in lots, and the known prompts for the generator;
+ * `demonstrations.request` → the demonstrations, for a trainer that needs them.
  */
 import type { Envelope, SeedSplit } from '../src/protocol/messages.js';
 import type { Addressee, Answer, Job, World } from '../src/protocol/ports.js';
@@ -35,14 +36,35 @@ async function seedAnswers(world: World, { seq, from }: Envelope): Promise<reado
   return answers;
 }
 
+/** The demonstrations once more, for whoever asked. */
+async function demonstrationAnswers(world: World, { seq, from }: Envelope): Promise<readonly Answer[]> {
+  const { ift } = await world.seed();
+  const starts = Array.from({ length: Math.max(1, Math.ceil(ift.length / LOT)) }, (_, i) => i * LOT);
+  return starts.map((at) => ({
+    to: from,
+    cause: seq,
+    message: {
+      type: 'demonstrations.given',
+      body: {
+        rows: ift.slice(at, at + LOT).map(({ id, prompt, response }) => ({ id, prompt, response })),
+        left: Math.max(0, ift.length - at - LOT),
+      },
+    },
+  }));
+}
+
 export function createWorldAddressee(world: World): Addressee {
   const waiting: Envelope[] = [];
   return {
     address: 'world',
     accept: (envelope) => waiting.push(envelope),
     nextJobs: (): readonly Job[] =>
-      waiting
-        .splice(0)
-        .map((envelope) => ({ causes: [envelope.seq], start: () => seedAnswers(world, envelope) })),
+      waiting.splice(0).map((envelope) => ({
+        causes: [envelope.seq],
+        start: () =>
+          envelope.type === 'demonstrations.request'
+            ? demonstrationAnswers(world, envelope)
+            : seedAnswers(world, envelope),
+      })),
   };
 }

@@ -6,17 +6,26 @@
 import { assign, enqueueActions, setup } from 'xstate';
 import type { TrainerPlayer } from '../src/protocol/config.js';
 import { type VersionId, versionOf } from '../src/protocol/ids.js';
+import type { Sampling } from '../src/protocol/lm.js';
 import type { BodyOf, Received } from '../src/protocol/messages.js';
+import type { Demonstration, PromptFormat } from '../src/protocol/records.js';
 import { keys } from '../src/stages/keys.js';
 import { IPO } from '../src/stages/variants/ipo.js';
 import { iterativeRpo } from '../src/stages/variants/iterative-rpo.js';
-import { as, type Emitted, type Holding, pausing, type Said, say } from './machine.js';
+import { answeredIn, itemsFor } from '../src/stages/variants/spin.js';
+import { answers, as, type Emitted, type Holding, pausing, type Said, say, without } from './machine.js';
 
 export interface TrainerInput {
   readonly seed: number;
   readonly player: TrainerPlayer;
   /** Of `irpo`: weight of the chosen answer's likelihood. */
   readonly alpha?: number;
+  /** Of `spin`: how the demonstrations' prompts are answered. */
+  readonly spin?: {
+    readonly sampling: Sampling;
+    readonly format: PromptFormat;
+    readonly retries: number;
+  };
   /** Whether M1 is also trained on EFT. */
   readonly eft: boolean;
   /** Credit goes back in lots of so many closed episodes. */
@@ -35,6 +44,10 @@ interface Context extends Holding {
   readonly owed: number;
   readonly request: Request | null;
   readonly failures: number;
+  /** Demonstrations that the newest version is answering, by request id. */
+  readonly asked: Readonly<Record<string, readonly Demonstration[]>>;
+  /** Lots of demonstrations that were given so far; null once they all are. */
+  readonly lots: number | null;
 }
 
 const M0 = versionOf(0);
@@ -51,6 +64,8 @@ function planOf({ player, eft, alpha = 1 }: TrainerInput, { stage, iteration, fr
       return pairs;
     case 'ipo':
       return { ...pairs, recipe: { ...IPO } };
+    case 'spin':
+      return { ...pairs, datasets: [`spin-${versionOf(iteration)}`] };
     case 'irpo':
       return { ...pairs, recipe: { ...iterativeRpo(alpha) } };
     case 'sft-positives':
@@ -71,6 +86,18 @@ function order({ input, request }: Context): Said {
     to,
     ...planOf(input, request!),
     key: [...keys.train(input.seed, to)] as [number, number],
+  });
+}
+
+function askAnswers({ input, request }: Context, id: string, rows: readonly Demonstration[]): Said {
+  const { sampling, format } = input.spin!;
+  const { from } = request!;
+  return say('model', 'model.request', {
+    id,
+    version: from,
+    sampling: { ...sampling },
+    stop: [...format.stop.response],
+    items: itemsFor(rows, format, input.seed, from),
   });
 }
 
@@ -99,6 +126,12 @@ export const trainerMachine = setup({
   guards: {
     unasked: ({ context }) => context.request === null,
     complete: ({ context }) => context.request !== null && context.closed >= context.request.episodes,
+    needsAnswers: ({ context: { input, request } }) =>
+      request?.stage === 'iteration' && input.player === 'spin' && input.spin !== undefined,
+    known: ({ context, event }) => answers(event, context.asked),
+    allAnswered: ({ context }) => context.lots === null && Object.keys(context.asked).length === 0,
+    mayAskAgain: ({ context, event }) =>
+      answers(event, context.asked) && context.failures < (context.input.spin?.retries ?? 0),
     mayRetry: ({ context }) => context.failures < context.input.retries,
   },
   actions: {
@@ -127,11 +160,45 @@ export const trainerMachine = setup({
         }),
       );
     }),
+    askDemonstrations: enqueueActions(({ context, enqueue }) => {
+      enqueue.assign({ asked: {}, lots: 0 });
+      enqueue.emit(say('world', 'demonstrations.request', { iteration: context.request!.iteration }));
+    }),
+    askAnswers: enqueueActions(({ context, event, enqueue }) => {
+      const { rows, left } = as(event, 'demonstrations.given').body;
+      const { asked, lots, request } = context;
+      const id = `demonstrate/${request!.to}/${lots}`;
+      enqueue.assign({ lots: left === 0 ? null : lots! + 1 });
+      if (rows.length === 0) return;
+      enqueue.assign({ asked: { ...asked, [id]: rows } });
+      enqueue.emit(askAnswers(context, id, rows));
+    }),
+    askAnswersAgain: enqueueActions(({ context, event, enqueue }) => {
+      const { id } = as(event, 'request.failed').body;
+      enqueue.assign({ failures: context.failures + 1 });
+      enqueue.emit(askAnswers(context, id, context.asked[id]!));
+    }),
+    keepAnswers: enqueueActions(({ context, event, enqueue }) => {
+      const { body } = as(event, 'model.result');
+      const { asked, request } = context;
+      for (const fact of answeredIn(body, asked[body.id]!, request!.iteration))
+        enqueue.emit(say('record', 'demonstration.answered', fact));
+      enqueue.assign({ asked: without(asked, body.id), failures: 0 });
+    }),
     ...pausing<Context>(),
   },
 }).createMachine({
   id: 'trainer',
-  context: ({ input }) => ({ input, closed: 0, owed: 0, request: null, failures: 0, held: [] }),
+  context: ({ input }) => ({
+    input,
+    closed: 0,
+    owed: 0,
+    request: null,
+    failures: 0,
+    asked: {},
+    lots: null,
+    held: [],
+  }),
   initial: 'working',
   states: {
     working: {
@@ -139,11 +206,28 @@ export const trainerMachine = setup({
       on: { 'run.pause': 'paused', 'run.resume': {} },
       states: {
         collecting: {
-          always: { guard: 'complete', target: 'training', actions: 'order' },
+          always: { guard: 'complete', target: 'ready' },
           on: {
             'pair.made': { actions: 'count' },
             'pair.withheld': { actions: 'count' },
             'training.request': { guard: 'unasked', actions: 'keepRequest' },
+          },
+        },
+        ready: {
+          always: [
+            { guard: 'needsAnswers', target: 'answering', actions: 'askDemonstrations' },
+            { target: 'training', actions: 'order' },
+          ],
+        },
+        answering: {
+          always: { guard: 'allAnswered', target: 'training', actions: 'order' },
+          on: {
+            'demonstrations.given': { actions: 'askAnswers' },
+            'model.result': { guard: 'known', actions: 'keepAnswers' },
+            'request.failed': [
+              { guard: 'mayAskAgain', actions: 'askAnswersAgain' },
+              { target: 'failed', actions: 'fail' },
+            ],
           },
         },
         training: {

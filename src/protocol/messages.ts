@@ -187,6 +187,26 @@ export const messageSchema = z.discriminatedUnion('type', [
       positives: z.array(scored),
     }),
   ),
+  // demonstrations as chosen answers (SPIN)
+  message('demonstrations.request', z.object({ iteration: whole })),
+  message(
+    'demonstrations.given',
+    z.object({
+      rows: z.array(z.object({ id: z.string(), prompt: z.string(), response: z.string() })),
+      /** Rows that are still to come. */
+      left: whole,
+    }),
+  ),
+  message(
+    'demonstration.answered',
+    z.object({
+      id: pair,
+      iteration: whole,
+      prompt: z.string(),
+      demonstration: z.string(),
+      generation,
+    }),
+  ),
   // trainer
   message(
     'training.request',

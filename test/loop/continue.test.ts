@@ -127,7 +127,7 @@ const configs = fc.record({
   ),
   generator: fc.constantFrom('live', 'frozen:SFT'),
   responder: fc.constantFrom('live', 'lagged:1'),
-  trainer: fc.constantFrom<Config['cast']['trainer']>('dpo', 'sft-positives', 'ipo', 'irpo'),
+  trainer: fc.constantFrom<Config['cast']['trainer']>('dpo', 'sft-positives', 'ipo', 'irpo', 'spin'),
   lengthControl: fc.constantFrom(0, 0.4),
   iterations: fc.constantFrom(1, 2),
   asks: fc.integer({ min: 1, max: 7 }),
@@ -190,6 +190,24 @@ describe('any run', () => {
     );
   });
 });
+
+it.each(['ipo', 'irpo', 'spin'] as const)(
+  'a run of the trainer %s is replayed clean, forked in each of its stages and resumed from there it comes to the same outcome',
+  async (trainer) => {
+    const parent = await record(config({ cast: { trainer }, iterations: 1, invent: { asks: 3 } }));
+    const { outcomeHash } = parent.end;
+    expect(await verified(parent.path)).toEqual({ problems: [], outcomeHash, finished: true });
+    const envelopes = await envelopesOf(parent.path);
+    const begun = envelopes.findIndex(({ type, to }) => type === 'training.request' && to === 'trainer');
+    for (let at = begun; at < envelopes.length; at += Math.ceil((envelopes.length - begun) / 8)) {
+      const forked = await fork(parent, { at: String(at) });
+      expect([at, forked.end.outcomeHash]).toEqual([at, outcomeHash]);
+      expect((await verified(forked.path)).problems).toEqual([]);
+      const { end } = await resume(cutAfter(parent, at, 3), parent.script);
+      expect([at, end?.outcomeHash]).toEqual([at, outcomeHash]);
+    }
+  },
+);
 
 it('a run whose requests fail now and then is replayed clean', async () => {
   const { path, end } = await record(config({ cast: { judge: 'live' } }), {

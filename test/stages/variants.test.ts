@@ -1,9 +1,12 @@
 /** Each variant's one mechanism, against numbers worked out by hand. */
 import { describe, expect, it } from 'vitest';
 import { likelihoodWeights, pairLoss } from '../../src/lm/pair-loss.js';
+import { type EpisodeId, pairId } from '../../src/protocol/ids.js';
 import { pairOf } from '../../src/stages/pair.js';
 import { IPO } from '../../src/stages/variants/ipo.js';
 import { iterativeRpo } from '../../src/stages/variants/iterative-rpo.js';
+import { spinTexts } from '../../src/stages/variants/spin.js';
+import { format, generationOf } from '../support/messages.js';
 
 describe('IPO', () => {
   it('at the margin 1/(2β) costs nothing; 2 nats beyond or short of it cost 4, and pull back with slope ±4', () => {
@@ -39,6 +42,28 @@ describe('Iterative RPO', () => {
       });
     expect(weightsAt(1)).toEqual([1 / 4, 0]);
     expect(weightsAt(0.5)).toEqual([1 / 8, 0]);
+  });
+});
+
+describe('SPIN', () => {
+  it('chosen is the demonstration, rejected the answer; no pair where both say the same, or the answer is empty', () => {
+    const answered = (id: string, text: string) => ({
+      id: pairId(`1-${id}` as EpisodeId),
+      iteration: 1,
+      prompt: `p ${id}`,
+      demonstration: 'what a person says',
+      generation: generationOf(text, [1, 2]),
+    });
+    const said = [
+      answered('b', 'what a model says'),
+      answered('a', 'no idea'),
+      answered('c', 'what a person says'),
+      answered('d', ' '),
+    ];
+    expect(spinTexts(said, format)).toMatchObject([
+      { id: '1-a', chosen: 'what a person says', rejected: 'no idea' },
+      { id: '1-b', chosen: 'what a person says', rejected: 'what a model says' },
+    ]);
   });
 });
 
