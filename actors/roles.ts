@@ -128,6 +128,13 @@ export function createRoles(first: RoleOptions): Roles {
   };
 }
 
+/** Whose two rankings an episode compares. */
+function rankingsOf({ cast }: Config): { readonly rankings?: readonly [string, string] } {
+  if (cast.trainer !== 'cream') return {};
+  const [first, second] = membersOf(parseCast('judge', cast.judge)).map(castText);
+  return { rankings: [first!, second!] };
+}
+
 /** An episode forgets itself when it is over. */
 function episodeRole(address: Address, { config, template }: RoleOptions, forget: () => void): MachineRole {
   const id = address.slice('episode:'.length) as EpisodeId;
@@ -136,6 +143,7 @@ function episodeRole(address: Address, { config, template }: RoleOptions, forget
     iteration: Number(id.split('-')[0]),
     maxScore: template.verdict.max,
     lengthControl: config.pair.lengthControl,
+    ...rankingsOf(config),
   });
   return {
     get snapshot() {

@@ -4,37 +4,29 @@
  * derived from the log.
  */
 import { assign, enqueueActions, setup } from 'xstate';
-import type { TrainerPlayer } from '../src/protocol/config.js';
-import { type VersionId, versionOf } from '../src/protocol/ids.js';
+import type { VersionId } from '../src/protocol/ids.js';
 import type { Sampling } from '../src/protocol/lm.js';
 import type { BodyOf, Received } from '../src/protocol/messages.js';
 import type { Demonstration, PromptFormat } from '../src/protocol/records.js';
 import { keys } from '../src/stages/keys.js';
-import { IPO } from '../src/stages/variants/ipo.js';
-import { iterativeRpo } from '../src/stages/variants/iterative-rpo.js';
+import { type PlanOptions, planOf } from '../src/stages/plan.js';
 import { answeredIn, itemsFor } from '../src/stages/variants/spin.js';
 import { answers, as, type Emitted, type Holding, pausing, type Said, say, without } from './machine.js';
 
-export interface TrainerInput {
+export interface TrainerInput extends PlanOptions {
   readonly seed: number;
-  readonly player: TrainerPlayer;
-  /** Of `irpo`: weight of the chosen answer's likelihood. */
-  readonly alpha?: number;
   /** Of `spin`: how the demonstrations' prompts are answered. */
   readonly spin?: {
     readonly sampling: Sampling;
     readonly format: PromptFormat;
     readonly retries: number;
   };
-  /** Whether M1 is also trained on EFT. */
-  readonly eft: boolean;
   /** Credit goes back in lots of so many closed episodes. */
   readonly creditLot: number;
   readonly retries: number;
 }
 
 type Request = BodyOf<'training.request'>;
-type Plan = Omit<BodyOf<'model.train'>, 'key' | 'stage' | 'to'>;
 
 interface Context extends Holding {
   readonly input: TrainerInput;
@@ -42,6 +34,8 @@ interface Context extends Holding {
   readonly closed: number;
   /** Of those, how many the generator hasn't had back as credit. */
   readonly owed: number;
+  /** How far two judges agreed, by episode, of those that say so (CREAM). */
+  readonly consistencies: Readonly<Record<string, number>>;
   readonly request: Request | null;
   readonly failures: number;
   /** Demonstrations that the newest version is answering, by request id. */
@@ -50,41 +44,12 @@ interface Context extends Holding {
   readonly lots: number | null;
 }
 
-const M0 = versionOf(0);
-const seedData = (eft: boolean) => (eft ? ['ift', 'eft'] : ['ift']);
-const through = (iteration: number) => Array.from({ length: iteration }, (_, i) => versionOf(i + 1));
-
-/** What a version is made of. `sft-positives` starts from M0 again, on the seed data and all positives so far (paper §2.3). */
-function planOf({ player, eft, alpha = 1 }: TrainerInput, { stage, iteration, from }: Request): Plan {
-  if (stage === 'sft-baseline') return { from, objective: 'sft', datasets: ['ift'] };
-  if (stage === 'sft') return { from, objective: 'sft', datasets: seedData(eft) };
-  const pairs: Plan = { from, objective: 'dpo', datasets: [`aift-${versionOf(iteration)}`] };
-  switch (player) {
-    case 'dpo':
-      return pairs;
-    case 'ipo':
-      return { ...pairs, recipe: { ...IPO } };
-    case 'spin':
-      return { ...pairs, datasets: [`spin-${versionOf(iteration)}`] };
-    case 'irpo':
-      return { ...pairs, recipe: { ...iterativeRpo(alpha) } };
-    case 'sft-positives':
-      return {
-        from: M0,
-        objective: 'sft',
-        datasets: [...seedData(eft), ...through(iteration).map((v) => `positives-${v}`)],
-      };
-    default:
-      return player satisfies never;
-  }
-}
-
-function order({ input, request }: Context): Said {
+function order({ input, request, consistencies }: Context): Said {
   const { stage, to } = request!;
   return say('model', 'model.train', {
     stage,
     to,
-    ...planOf(input, request!),
+    ...planOf(input, request!, consistencies),
     key: [...keys.train(input.seed, to)] as [number, number],
   });
 }
@@ -103,7 +68,7 @@ function askAnswers({ input, request }: Context, id: string, rows: readonly Demo
 
 function announce({ input, request }: Context, { body }: Extract<Received, { type: 'model.trained' }>): Said {
   const { stage, iteration, judge } = request!;
-  const { datasets, objective } = planOf(input, request!);
+  const { datasets, objective } = planOf(input, request!, {});
   const reference: VersionId | null = objective === 'dpo' ? body.from : null;
   const { to: version, from, weightsHash, dataHash, rows, tooLong } = body;
   return say('coordinator', 'version.made', {
@@ -136,10 +101,14 @@ export const trainerMachine = setup({
   },
   actions: {
     count: enqueueActions(({ context, event, enqueue }) => {
-      const { iteration } = event.body as { iteration: number };
+      const { iteration, consistency } = event.body as BodyOf<'pair.made' | 'pair.withheld'>;
       const owed = context.owed + 1;
       const due = owed >= context.input.creditLot;
       enqueue.assign({ closed: context.closed + 1, owed: due ? 0 : owed });
+      if (consistency !== undefined) {
+        const id = event.type === 'pair.made' ? event.body.id : as(event, 'pair.withheld').body.episode;
+        enqueue.assign({ consistencies: { ...context.consistencies, [id]: consistency } });
+      }
       if (due) enqueue.emit(say('generator', 'prompts.credit', { iteration, episodes: owed }));
     }),
     keepRequest: assign(({ event }) => ({ request: as(event, 'training.request').body, failures: 0 })),
@@ -150,7 +119,7 @@ export const trainerMachine = setup({
     }),
     announce: enqueueActions(({ context, event, enqueue }) => {
       enqueue.emit(announce(context, as(event, 'model.trained')));
-      enqueue.assign({ request: null, closed: 0, owed: 0 });
+      enqueue.assign({ request: null, closed: 0, owed: 0, consistencies: {} });
     }),
     fail: enqueueActions(({ context, event, enqueue }) => {
       enqueue.emit(
@@ -193,6 +162,7 @@ export const trainerMachine = setup({
     input,
     closed: 0,
     owed: 0,
+    consistencies: {},
     request: null,
     failures: 0,
     asked: {},

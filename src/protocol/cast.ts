@@ -21,6 +21,8 @@ export type ScorerCast =
   | { readonly player: 'oracle' }
   /** Whether the answer is correct, whatever else it is: the highest score or the lowest. */
   | { readonly player: 'gold' }
+  /** The implicit DPO reward of M_(t−by): how much likelier than M0 it finds an answer. */
+  | { readonly player: 'implicit'; readonly by: number }
   | { readonly player: 'random' }
   | { readonly player: 'constant'; readonly score: number };
 
@@ -29,7 +31,7 @@ export type JudgeMember = ModelCast | ScorerCast;
 export type Cast = JudgeMember | { readonly player: 'ensemble'; readonly members: readonly JudgeMember[] };
 
 const KNOWN =
-  'live · frozen:M1 · lagged:1 · checkpoint:DIR · recorded:RUN · oracle · gold · random · constant:K · ensemble:[a,b,…] (the last five: judge only)';
+  'live · frozen:M1 · lagged:1 · checkpoint:DIR · recorded:RUN · oracle · gold · random · constant:K · implicit:1 · ensemble:[a,b,…] (the last six: judge only)';
 
 const refuse = (text: string, why: string): never => {
   throw new SoliloquyError('cast.invalid', `cast "${text}": ${why}`, { cast: text, fix: `one of: ${KNOWN}` });
@@ -55,6 +57,10 @@ function parseMember(text: string): JudgeMember {
       return /^[1-9]\d*$/.test(rest)
         ? { player, by: Number(rest) }
         : refuse(text, 'needs a whole number of versions ≥ 1, e.g. lagged:1');
+    case 'implicit':
+      return rest === '' || /^[1-9]\d*$/.test(rest)
+        ? { player, by: Number(rest) }
+        : refuse(text, 'takes a whole number of versions ≥ 1, e.g. implicit:1, or nothing');
     case 'checkpoint':
       return rest ? { player, dir: rest } : refuse(text, 'needs a folder, e.g. checkpoint:./my-model');
     case 'constant':
@@ -101,6 +107,7 @@ export function isModelCast(cast: Cast): cast is ModelCast {
       return true;
     case 'oracle':
     case 'gold':
+    case 'implicit':
     case 'random':
     case 'constant':
     case 'ensemble':
@@ -125,6 +132,8 @@ export function castText(cast: Cast): string {
       return `checkpoint:${cast.dir}`;
     case 'recorded':
       return `recorded:${cast.run}`;
+    case 'implicit':
+      return cast.by === 0 ? 'implicit' : `implicit:${cast.by}`;
     case 'constant':
       return `constant:${cast.score}`;
     case 'ensemble':

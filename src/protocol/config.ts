@@ -53,7 +53,7 @@ const castOf = (role: 'generator' | 'responder' | 'judge') =>
     });
 
 /** Trainer players. */
-const TRAINERS = ['dpo', 'sft-positives', 'ipo', 'irpo', 'spin'] as const;
+const TRAINERS = ['dpo', 'sft-positives', 'ipo', 'irpo', 'spin', 'cream'] as const;
 export type TrainerPlayer = (typeof TRAINERS)[number];
 
 export const configSchema = z.strictObject({

@@ -41,6 +41,9 @@ const verdict = z.discriminatedUnion('status', [
 ]);
 const scored = z.object({ response, text: z.string(), score: z.number(), judgements: z.array(whole) });
 
+/** (τ + 1)/2 of the rankings of the bench's two members; only where the trainer heeds it (CREAM). */
+const consistency = z.number().min(0).max(1).exactOptional();
+
 export const withheldReason = z.enum(['filtered', 'too-few', 'unparseable', 'tie', 'failed']);
 export const filterReason = z.enum([
   'empty',
@@ -175,6 +178,7 @@ export const messageSchema = z.discriminatedUnion('type', [
       chosen: scored,
       rejected: scored,
       positives: z.array(scored),
+      consistency,
     }),
   ),
   message(
@@ -185,6 +189,7 @@ export const messageSchema = z.discriminatedUnion('type', [
       reason: withheldReason,
       detail: z.string(),
       positives: z.array(scored),
+      consistency,
     }),
   ),
   // demonstrations as chosen answers (SPIN)
@@ -288,6 +293,31 @@ export const messageSchema = z.discriminatedUnion('type', [
   message(
     'score.result',
     z.object({ id: z.string(), items: z.array(z.object({ id: z.string(), verdicts: z.array(verdict) })) }),
+  ),
+  /** How likely a version finds given answers. */
+  message(
+    'likelihood.request',
+    z.object({
+      id: z.string(),
+      version,
+      reference: version.nullable(),
+      items: z.array(z.object({ id: z.string(), prompt: z.string(), target: z.string() })).min(1),
+    }),
+  ),
+  message(
+    'likelihood.result',
+    z.object({
+      id: z.string(),
+      items: z.array(
+        z.object({
+          id: z.string(),
+          /** Σ log p of the target and its end, nats; null where it doesn't fit the context. */
+          logprob: z.number().nullable(),
+          reference: z.number().nullable(),
+          tokens: whole,
+        }),
+      ),
+    }),
   ),
   message('request.failed', z.object({ id: z.string(), reason: z.string() })),
   // evaluation

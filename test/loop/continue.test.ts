@@ -191,15 +191,17 @@ describe('any run', () => {
   });
 });
 
-it.each(['ipo', 'irpo', 'spin'] as const)(
+it.each(['ipo', 'irpo', 'spin', 'cream'] as const)(
   'a run of the trainer %s is replayed clean, forked in each of its stages and resumed from there it comes to the same outcome',
   async (trainer) => {
-    const parent = await record(config({ cast: { trainer }, iterations: 1, invent: { asks: 3 } }));
+    const judge = trainer === 'cream' ? 'ensemble:[implicit,implicit:1]' : 'live';
+    const parent = await record(config({ cast: { trainer, judge }, iterations: 1, invent: { asks: 3 } }));
+    expect(parent.end.status).toBe('finished');
     const { outcomeHash } = parent.end;
     expect(await verified(parent.path)).toEqual({ problems: [], outcomeHash, finished: true });
     const envelopes = await envelopesOf(parent.path);
     const begun = envelopes.findIndex(({ type, to }) => type === 'training.request' && to === 'trainer');
-    for (let at = begun; at < envelopes.length; at += Math.ceil((envelopes.length - begun) / 8)) {
+    for (let at = begun; at < envelopes.length; at += Math.ceil((envelopes.length - begun) / 5)) {
       const forked = await fork(parent, { at: String(at) });
       expect([at, forked.end.outcomeHash]).toEqual([at, outcomeHash]);
       expect((await verified(forked.path)).problems).toEqual([]);

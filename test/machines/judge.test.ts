@@ -166,6 +166,30 @@ describe('the judge', () => {
     expect(asked(judgeOf('live', { samples: 3 }).receive(request()))[0]!.items[0]!.keys).toHaveLength(3);
   });
 
+  it('J9 implicit members are scored by likelihood, against M0, each in one request', () => {
+    const judge = judgeOf('ensemble:[implicit,implicit:1]');
+    const [now, before] = bodies(judge.receive(request()), 'likelihood.request');
+    expect(now).toMatchObject({
+      version: 'M1',
+      reference: 'M0',
+      items: [{ target: 'good' }, { target: 'bad' }],
+    });
+    expect(before).toMatchObject({ version: 'M0', reference: null });
+    const answer = ({ id, items }: BodyOf<'likelihood.request'>, reference: number | null) =>
+      received('likelihood.result', {
+        id,
+        items: items.map((item, i) => ({ id: item.id, logprob: -4 - 2 * i, reference, tokens: 2 })),
+      });
+    expect(judge.receive(answer(before!, null))).toEqual([]);
+    const made = bodies(judge.receive(answer(now!, -5)), 'judgement.made');
+    expect(made.map(({ player, verdict }) => [player, verdict])).toEqual([
+      ['implicit', { status: 'score', score: 1 }],
+      ['implicit:1', { status: 'score', score: -2 }],
+      ['implicit', { status: 'score', score: -1 }],
+      ['implicit:1', { status: 'score', score: -3 }],
+    ]);
+  });
+
   it('keeps episodes apart that are judged at the same time', () => {
     const judge = judgeOf();
     const other = episodeId(1, 8);

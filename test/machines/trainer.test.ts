@@ -136,6 +136,25 @@ describe('the trainer', () => {
     expect(jobOf({})).not.toHaveProperty('recipe');
   });
 
+  it('T8 CREAM: the recipe’s agreement is the mean of what the iteration’s episodes say, paired or not', () => {
+    const trainer = trainerOf({ player: 'cream' });
+    const saying = (message: ReturnType<typeof paired> | ReturnType<typeof withheld>, consistency: number) =>
+      ({ ...message, body: { ...message.body, consistency } }) as typeof message;
+    trainer.receive(saying(paired(0), 1));
+    trainer.receive(saying(withheld(1), 0.5));
+    trainer.receive(withheld(2));
+    const [job] = bodies(trainer.receive(request()), 'model.train');
+    expect(job).toMatchObject({
+      datasets: ['aift-M1'],
+      recipe: { loss: 'sigmoid', nll: 0, agreement: 0.75 },
+    });
+    trainer.receive(trained());
+    const next = trainer.receive(
+      request({ iteration: 2, from: versionOf(2), to: versionOf(3), episodes: 0 }),
+    );
+    expect(bodies(next, 'model.train')[0]!.recipe!.agreement).toBe(1);
+  });
+
   describe('SPIN', () => {
     const spin = { sampling, format, retries: 1 };
     const row = (i: number) => ({ id: `ift-${i}`, prompt: `p${i}`, response: `human ${i}` });

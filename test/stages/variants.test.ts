@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { likelihoodWeights, pairLoss } from '../../src/lm/pair-loss.js';
 import { type EpisodeId, pairId } from '../../src/protocol/ids.js';
 import { pairOf } from '../../src/stages/pair.js';
+import { consistencyOf, cream, likelihoodRequest, rewardOf } from '../../src/stages/variants/cream.js';
 import { IPO } from '../../src/stages/variants/ipo.js';
 import { iterativeRpo } from '../../src/stages/variants/iterative-rpo.js';
 import { spinTexts } from '../../src/stages/variants/spin.js';
@@ -42,6 +43,44 @@ describe('Iterative RPO', () => {
       });
     expect(weightsAt(1)).toEqual([1 / 4, 0]);
     expect(weightsAt(0.5)).toEqual([1 / 8, 0]);
+  });
+});
+
+describe('CREAM', () => {
+  it('consistency is (τ + 1)/2: the same order 1, the reverse 0, one pair of six swapped 5/6', () => {
+    expect(consistencyOf([1, 2, 3, 4], [10, 20, 30, 40])).toBe(1);
+    expect(consistencyOf([1, 2, 3, 4], [4, 3, 2, 1])).toBe(0);
+    expect(consistencyOf([1, 2, 3, 4], [1, 2, 4, 3])).toBeCloseTo(5 / 6, 12);
+    expect(consistencyOf([1, 2, null, 4], [2, 1, 9, 3])).toBeCloseTo(2 / 3, 12);
+    expect(consistencyOf([1, 1, 1], [1, 2, 3])).toBeNull();
+  });
+
+  it('C is the mean over episodes, whatever came first, and 1 without any', () => {
+    expect(cream({ '1-0001': 1, '1-0002': 0.5 })).toEqual({ loss: 'sigmoid', nll: 0, agreement: 0.75 });
+    expect(cream({ '1-0002': 0.5, '1-0001': 1 })).toEqual(cream({ '1-0001': 1, '1-0002': 0.5 }));
+    expect(cream({}).agreement).toBe(1);
+  });
+
+  it('the loss weighs the pair as it stands with C and reversed with 1 − C: at C = ½ nothing is learned at margin 0', () => {
+    const half = { loss: 'sigmoid', nll: 0, agreement: 0.5 } as const;
+    expect(pairLoss(0, 0.1, half).loss).toBeCloseTo(Math.LN2, 12);
+    expect(pairLoss(0, 0.1, half).slope).toBeCloseTo(0, 12);
+    // C = ¾, β = 1, h = ln 3: σ(h) = ¾; loss = −¾·ln ¾ − ¼·ln ¼; slope = −¾·¼ + ¼·¾ = 0.
+    const { loss, slope } = pairLoss(Math.log(3), 1, { ...half, agreement: 0.75 });
+    expect(loss).toBeCloseTo(-0.75 * Math.log(0.75) - 0.25 * Math.log(0.25), 12);
+    expect(slope).toBeCloseTo(0, 12);
+  });
+
+  it('asks M_t against M0, and M0 without a reference; without one the reward is a token’s mean', () => {
+    const ask = (iteration: number, by: number) =>
+      likelihoodRequest('x', { iteration, by }, format, 'p', [{ response: 'r', text: 't' }]);
+    expect(ask(2, 0)).toMatchObject({ version: 'M2', reference: 'M0', items: [{ id: 'r', target: 't' }] });
+    expect(ask(2, 1)).toMatchObject({ version: 'M1', reference: 'M0' });
+    expect(ask(1, 1)).toMatchObject({ version: 'M0', reference: null });
+    const item = { id: 'r', logprob: -6, tokens: 3 };
+    expect(rewardOf({ ...item, reference: -8 })).toEqual({ status: 'score', score: 2 });
+    expect(rewardOf({ ...item, reference: null })).toEqual({ status: 'score', score: -2 });
+    expect(rewardOf({ ...item, logprob: null, reference: null }).status).toBe('unparseable');
   });
 });
 

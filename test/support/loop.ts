@@ -157,6 +157,14 @@ function answerTo(
         body: { id, items: items.map((item) => ({ id: item.id, verdicts: item.keys.map(verdict) })) },
       });
     }
+    case 'likelihood.request': {
+      const { id, items } = body as BodyOf<'likelihood.request'>;
+      const some = () => ({ logprob: -rng.uniform(), reference: -rng.uniform(), tokens: 3 });
+      return to({
+        type: 'likelihood.result',
+        body: { id, items: items.map((item) => ({ id: item.id, ...some() })) },
+      });
+    }
     case 'model.train': {
       const { from: base, to: made, objective } = body as BodyOf<'model.train'>;
       if (rng.chance(failing / 4))
