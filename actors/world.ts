@@ -1,8 +1,8 @@
 /**
  * The world as an addressee: `seed.request` → seed data, as facts in lots, and the known prompts for the generator;
- * `demonstrations.request` → the demonstrations, for a trainer that needs them.
+ * `demonstrations.request` → a lot of the demonstrations, for a trainer that needs them.
  */
-import type { Envelope, SeedSplit } from '../src/protocol/messages.js';
+import type { BodyOf, Envelope, SeedSplit } from '../src/protocol/messages.js';
 import type { Addressee, Answer, Job, World } from '../src/protocol/ports.js';
 
 /** Rows in one message. */
@@ -36,21 +36,16 @@ async function seedAnswers(world: World, { seq, from }: Envelope): Promise<reado
   return answers;
 }
 
-/** The demonstrations once more, for whoever asked. */
-async function demonstrationAnswers(world: World, { seq, from }: Envelope): Promise<readonly Answer[]> {
+/** One lot of the demonstrations once more, for whoever asked. */
+async function demonstrationAnswers(world: World, { seq, from, body }: Envelope): Promise<readonly Answer[]> {
   const { ift } = await world.seed();
-  const starts = Array.from({ length: Math.max(1, Math.ceil(ift.length / LOT)) }, (_, i) => i * LOT);
-  return starts.map((at) => ({
-    to: from,
-    cause: seq,
-    message: {
-      type: 'demonstrations.given',
-      body: {
-        rows: ift.slice(at, at + LOT).map(({ id, prompt, response }) => ({ id, prompt, response })),
-        left: Math.max(0, ift.length - at - LOT),
-      },
-    },
-  }));
+  const { offset } = body as BodyOf<'demonstrations.request'>;
+  const rows = ift.slice(offset, offset + LOT);
+  const given = {
+    rows: rows.map(({ id, prompt, response }) => ({ id, prompt, response })),
+    left: Math.max(0, ift.length - offset - LOT),
+  };
+  return [{ to: from, cause: seq, message: { type: 'demonstrations.given', body: given } }];
 }
 
 export function createWorldAddressee(world: World): Addressee {

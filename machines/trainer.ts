@@ -40,8 +40,8 @@ interface Context extends Holding {
   readonly failures: number;
   /** Demonstrations that the newest version is answering, by request id. */
   readonly asked: Readonly<Record<string, readonly Demonstration[]>>;
-  /** Lots of demonstrations that were given so far; null once they all are. */
-  readonly lots: number | null;
+  /** Demonstrations that were given so far; null once they all are. */
+  readonly given: number | null;
 }
 
 function order({ input, request, consistencies }: Context): Said {
@@ -53,6 +53,9 @@ function order({ input, request, consistencies }: Context): Said {
     key: [...keys.train(input.seed, to)] as [number, number],
   });
 }
+
+const askDemonstrations = ({ request }: Context, offset: number): Said =>
+  say('world', 'demonstrations.request', { iteration: request!.iteration, offset });
 
 function askAnswers({ input, request }: Context, id: string, rows: readonly Demonstration[]): Said {
   const { sampling, format } = input.spin!;
@@ -94,7 +97,7 @@ export const trainerMachine = setup({
     needsAnswers: ({ context: { input, request } }) =>
       request?.stage === 'iteration' && input.player === 'spin' && input.spin !== undefined,
     known: ({ context, event }) => answers(event, context.asked),
-    allAnswered: ({ context }) => context.lots === null && Object.keys(context.asked).length === 0,
+    allAnswered: ({ context }) => context.given === null && Object.keys(context.asked).length === 0,
     mayAskAgain: ({ context, event }) =>
       answers(event, context.asked) && context.failures < (context.input.spin?.retries ?? 0),
     mayRetry: ({ context }) => context.failures < context.input.retries,
@@ -130,14 +133,16 @@ export const trainerMachine = setup({
       );
     }),
     askDemonstrations: enqueueActions(({ context, enqueue }) => {
-      enqueue.assign({ asked: {}, lots: 0 });
-      enqueue.emit(say('world', 'demonstrations.request', { iteration: context.request!.iteration }));
+      enqueue.assign({ asked: {}, given: 0 });
+      enqueue.emit(askDemonstrations(context, 0));
     }),
     askAnswers: enqueueActions(({ context, event, enqueue }) => {
       const { rows, left } = as(event, 'demonstrations.given').body;
-      const { asked, lots, request } = context;
-      const id = `demonstrate/${request!.to}/${lots}`;
-      enqueue.assign({ lots: left === 0 ? null : lots! + 1 });
+      const { asked, given, request } = context;
+      const id = `demonstrate/${request!.to}/${given}`;
+      const next = given! + rows.length;
+      enqueue.assign({ given: left === 0 ? null : next });
+      if (left > 0) enqueue.emit(askDemonstrations(context, next));
       if (rows.length === 0) return;
       enqueue.assign({ asked: { ...asked, [id]: rows } });
       enqueue.emit(askAnswers(context, id, rows));
@@ -166,7 +171,7 @@ export const trainerMachine = setup({
     request: null,
     failures: 0,
     asked: {},
-    lots: null,
+    given: null,
     held: [],
   }),
   initial: 'working',

@@ -193,7 +193,7 @@ export const messageSchema = z.discriminatedUnion('type', [
     }),
   ),
   // demonstrations as chosen answers (SPIN)
-  message('demonstrations.request', z.object({ iteration: whole })),
+  message('demonstrations.request', z.object({ iteration: whole, offset: whole })),
   message(
     'demonstrations.given',
     z.object({

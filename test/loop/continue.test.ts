@@ -195,7 +195,11 @@ it.each(['ipo', 'irpo', 'spin', 'cream'] as const)(
   'a run of the trainer %s is replayed clean, forked in each of its stages and resumed from there it comes to the same outcome',
   async (trainer) => {
     const judge = trainer === 'cream' ? 'ensemble:[implicit,implicit:1]' : 'live';
-    const parent = await record(config({ cast: { trainer, judge }, iterations: 1, invent: { asks: 3 } }));
+    // More demonstrations than one lot holds.
+    const world = { demonstrations: trainer === 'spin' ? 120 : 16 };
+    const parent = await record(
+      config({ cast: { trainer, judge }, iterations: 1, invent: { asks: 3 }, world }),
+    );
     expect(parent.end.status).toBe('finished');
     const { outcomeHash } = parent.end;
     expect(await verified(parent.path)).toEqual({ problems: [], outcomeHash, finished: true });

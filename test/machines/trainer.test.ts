@@ -168,7 +168,9 @@ describe('the trainer', () => {
     it('T6 has each demonstration answered once by the newest version, then orders DPO on those pairs', () => {
       const { trainer, said } = begun();
       expect(types(said)).toEqual(['demonstrations.request > world']);
-      const [one] = bodies(trainer.receive(given([row(1), row(2)], 1)), 'model.request');
+      const first = trainer.receive(given([row(1), row(2)], 1));
+      expect(bodies(first, 'demonstrations.request')).toEqual([{ iteration: 1, offset: 2 }]);
+      const [one] = bodies(first, 'model.request');
       const [two] = bodies(trainer.receive(given([row(3)], 0)), 'model.request');
       expect(one).toMatchObject({
         version: 'M1',

@@ -71,11 +71,12 @@ describe('CREAM', () => {
     expect(slope).toBeCloseTo(0, 12);
   });
 
-  it('asks M_t against M0, and M0 without a reference; without one the reward is a token’s mean', () => {
+  it('asks M_t against M0, in iteration 1 without a reference; without one the reward is a token’s mean', () => {
     const ask = (iteration: number, by: number) =>
       likelihoodRequest('x', { iteration, by }, format, 'p', [{ response: 'r', text: 't' }]);
     expect(ask(2, 0)).toMatchObject({ version: 'M2', reference: 'M0', items: [{ id: 'r', target: 't' }] });
     expect(ask(2, 1)).toMatchObject({ version: 'M1', reference: 'M0' });
+    expect(ask(1, 0)).toMatchObject({ version: 'M1', reference: null });
     expect(ask(1, 1)).toMatchObject({ version: 'M0', reference: null });
     const item = { id: 'r', logprob: -6, tokens: 3 };
     expect(rewardOf({ ...item, reference: -8 })).toEqual({ status: 'score', score: 2 });

@@ -132,15 +132,13 @@ function answerTo(
         }),
       ];
     case 'demonstrations.request':
-      return [2, 0].flatMap((left) =>
-        to({
-          type: 'demonstrations.given',
-          body: {
-            rows: [1, 2].map((i) => ({ id: `ift-${left + i}`, prompt: `name ${i}`, response: 'cat' })),
-            left,
-          },
-        }),
-      );
+      return to({
+        type: 'demonstrations.given',
+        body: {
+          rows: [1, 2].map((i) => ({ id: `ift-${i}`, prompt: `name ${i}`, response: 'cat' })),
+          left: (body as BodyOf<'demonstrations.request'>).offset === 0 ? 2 : 0,
+        },
+      });
     case 'evaluation.request':
       return to({
         type: 'evaluation.made',

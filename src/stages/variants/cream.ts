@@ -7,8 +7,9 @@
  * Departures:
  * - The two rankings are two members of the bench, `ensemble:[implicit,implicit:1]`; with `ensemble:[live,lagged:1]` the same
  *   loss regularises written judgements.
- * - π_ref is M0. Where the version before is M0 itself, its reward would be 0 of everything: its mean log-prob a token stands
- *   in (the authors' code does so without a reference).
+ * - π_ref is M0. In iteration 1 the version before is M0 itself, whose reward would be 0 of everything: there both versions
+ *   rank by their mean log-prob a token, as the authors' code does without a reference. (M1 against M0 beside M0 alone would
+ *   disagree by construction: the one ranks by minus what the other ranks by.)
  * - τ is τ-b; an episode in which one ranking is constant has no consistency and counts for nothing. Without any, C = 1.
  * - Held-out answers are judged in writing by the version itself: an implicit reward says little of another model's answers.
  */
@@ -27,11 +28,11 @@ export function likelihoodRequest(
   prompt: string,
   answers: readonly { readonly response: string; readonly text: string }[],
 ): BodyOf<'likelihood.request'> {
-  const t = Math.max(0, iteration - by);
+  const version = versionOf(Math.max(0, iteration - by));
   return {
     id,
-    version: versionOf(t),
-    reference: t === 0 ? null : versionOf(0),
+    version,
+    reference: iteration <= 1 ? null : versionOf(0),
     items: answers.map(({ response, text }) => ({
       id: response,
       prompt: chatPrompt(format, prompt),
