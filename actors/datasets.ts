@@ -26,6 +26,7 @@ import {
   preferenceTexts,
   sftRows,
 } from '../src/stages/train.js';
+import { type DemonstrationAnswered, spinTexts } from '../src/stages/variants/spin.js';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] };
 
@@ -64,6 +65,7 @@ export function createDatasets(options: DatasetOptions): Datasets {
   const seed: Mutable<SeedData> = { ift: [], eft: [], ranked: [], heldOut: [], probes: [], notes: [] };
   const pairs = new Map<number, PairFact[]>();
   const positives = new Map<number, PositiveFact[]>();
+  const answered = new Map<number, DemonstrationAnswered[]>();
   const prompts = new Map<string, string>();
 
   const keepPositives = (iteration: number, prompt: string, found: BodyOf<'pair.made'>['positives']) => {
@@ -95,6 +97,11 @@ export function createDatasets(options: DatasetOptions): Datasets {
         keepPositives(iteration, prompt, positives);
         return;
       }
+      case 'demonstration.answered': {
+        const fact = body as DemonstrationAnswered;
+        answered.set(fact.iteration, [...(answered.get(fact.iteration) ?? []), fact]);
+        return;
+      }
       case 'pair.withheld': {
         const { episode, iteration, positives } = body as BodyOf<'pair.withheld'>;
         keepPositives(iteration, prompts.get(episode) ?? '', positives);
@@ -120,7 +127,7 @@ export function createDatasets(options: DatasetOptions): Datasets {
     throw new SoliloquyError('protocol.violation', `no dataset is called ${name}`, { name });
   };
 
-  const build: Datasets['build'] = ({ objective, datasets }, tokenizer, maxTokens, write) => {
+  const build: Datasets['build'] = ({ objective, datasets, recipe }, tokenizer, maxTokens, write) => {
     const end = endOf(tokenizer);
     const hashes: string[] = [];
     const put = (name: string, rows: readonly object[]) => {
@@ -130,12 +137,14 @@ export function createDatasets(options: DatasetOptions): Datasets {
     };
     if (objective === 'dpo') {
       const texts = datasets.flatMap((name) =>
-        preferenceTexts(pairs.get(versionIn(name)) ?? [], options.format),
+        name.startsWith('spin-')
+          ? spinTexts(answered.get(versionIn(name)) ?? [], options.format)
+          : preferenceTexts(pairs.get(versionIn(name)) ?? [], options.format),
       );
       put(datasets[0]!, texts);
       const { rows, tooLong } = encodePreferences(texts, tokenizer, end, maxTokens);
       return {
-        data: { objective, rows, beta: options.config.dpo.beta },
+        data: { objective, rows, beta: options.config.dpo.beta, ...(recipe && { recipe }) },
         rows: rows.length,
         dataHash: sha256(hashes.join('')),
         tooLong: tooLong.length,

@@ -4,7 +4,14 @@
  */
 import { type Prompted, rowsOf, sampleBatch } from '../src/players/sampling.js';
 import { scoreBy } from '../src/players/scorer.js';
-import { castText, isModelCast, membersOf, parseCast, versionFor } from '../src/protocol/cast.js';
+import {
+  castText,
+  isModelCast,
+  type JudgeMember,
+  membersOf,
+  parseCast,
+  versionFor,
+} from '../src/protocol/cast.js';
 import type { Config } from '../src/protocol/config.js';
 import type { VersionId } from '../src/protocol/ids.js';
 import type { RngKey, Sampling } from '../src/protocol/lm.js';
@@ -103,6 +110,13 @@ export const caseOf = ({ config }: Measuring, { id, prompt, generation }: Answer
   ),
 });
 
+/** An implicit reward says nothing of another model's answers: the version itself judges in its stead, once, in writing. */
+function writing(members: readonly JudgeMember[]): readonly JudgeMember[] {
+  const rest = members.filter(({ player }) => player !== 'implicit');
+  const live = rest.some(({ player }) => player === 'live');
+  return rest.length === members.length || live ? rest : [{ player: 'live' }, ...rest];
+}
+
 /** The verdicts of the cast judge on each case: what the loop believes of them. */
 export async function benchScores(
   options: Measuring,
@@ -111,7 +125,7 @@ export async function benchScores(
 ): Promise<Verdict[][]> {
   const t = /^M(\d+)$/.exec(version)?.[1];
   const verdicts: Verdict[][] = cases.map(() => []);
-  for (const member of membersOf(parseCast('judge', judge))) {
+  for (const member of writing(membersOf(parseCast('judge', judge)))) {
     if (isModelCast(member)) {
       const cast = t === undefined ? version : versionFor(member, Number(t));
       const made = await judgeBy(options, options.exists(cast) ? cast : version, cases);

@@ -40,6 +40,7 @@ const INPUTS: { readonly [R in Named]: (options: RoleOptions) => unknown } = {
     credit: flow.openEpisodes,
     apprentice: eft && world.name === 'open-assistant',
     judge: cast.judge,
+    demonstrations: cast.trainer === 'spin',
   }),
   generator: ({ config, world: { format } }) => ({
     seed: seedOf(config, 'generator'),
@@ -74,9 +75,11 @@ const INPUTS: { readonly [R in Named]: (options: RoleOptions) => unknown } = {
     redraws: config.judge.retries,
     retries: config.flow.retries,
   }),
-  trainer: ({ config }) => ({
+  trainer: ({ config, world: { format } }) => ({
     seed: seedOf(config, 'trainer'),
     player: config.cast.trainer,
+    alpha: config.irpo.alpha,
+    spin: { sampling: config.respond.sampling, format, retries: config.flow.retries },
     eft: config.eft,
     creditLot: Math.max(1, Math.floor(config.flow.openEpisodes / 8)),
     retries: 0,
@@ -107,7 +110,7 @@ export function createRoles(first: RoleOptions): Roles {
   const made = (address: Address): MachineRole | undefined => {
     if (isNamed(address)) return machineRole(MACHINES[address], INPUTS[address](options));
     if (!address.startsWith('episode:')) return undefined;
-    return episodeRole(address, options.template.verdict.max, () => roles.delete(address));
+    return episodeRole(address, options, () => roles.delete(address));
   };
   return {
     role(address) {
@@ -125,10 +128,23 @@ export function createRoles(first: RoleOptions): Roles {
   };
 }
 
+/** Whose two rankings an episode compares. */
+function rankingsOf({ cast }: Config): { readonly rankings?: readonly [string, string] } {
+  if (cast.trainer !== 'cream') return {};
+  const [first, second] = membersOf(parseCast('judge', cast.judge)).map(castText);
+  return { rankings: [first!, second!] };
+}
+
 /** An episode forgets itself when it is over. */
-function episodeRole(address: Address, maxScore: number, forget: () => void): MachineRole {
+function episodeRole(address: Address, { config, template }: RoleOptions, forget: () => void): MachineRole {
   const id = address.slice('episode:'.length) as EpisodeId;
-  const role = machineRole(episodeMachine, { id, iteration: Number(id.split('-')[0]), maxScore });
+  const role = machineRole(episodeMachine, {
+    id,
+    iteration: Number(id.split('-')[0]),
+    maxScore: template.verdict.max,
+    lengthControl: config.pair.lengthControl,
+    ...rankingsOf(config),
+  });
   return {
     get snapshot() {
       return role.snapshot;

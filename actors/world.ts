@@ -1,7 +1,8 @@
 /**
- * The world as an addressee: `seed.request` → seed data, as facts in lots, and the known prompts for the generator.
+ * The world as an addressee: `seed.request` → seed data, as facts in lots, and the known prompts for the generator;
+ * `demonstrations.request` → a lot of the demonstrations, for a trainer that needs them.
  */
-import type { Envelope, SeedSplit } from '../src/protocol/messages.js';
+import type { BodyOf, Envelope, SeedSplit } from '../src/protocol/messages.js';
 import type { Addressee, Answer, Job, World } from '../src/protocol/ports.js';
 
 /** Rows in one message. */
@@ -35,14 +36,30 @@ async function seedAnswers(world: World, { seq, from }: Envelope): Promise<reado
   return answers;
 }
 
+/** One lot of the demonstrations once more, for whoever asked. */
+async function demonstrationAnswers(world: World, { seq, from, body }: Envelope): Promise<readonly Answer[]> {
+  const { ift } = await world.seed();
+  const { offset } = body as BodyOf<'demonstrations.request'>;
+  const rows = ift.slice(offset, offset + LOT);
+  const given = {
+    rows: rows.map(({ id, prompt, response }) => ({ id, prompt, response })),
+    left: Math.max(0, ift.length - offset - LOT),
+  };
+  return [{ to: from, cause: seq, message: { type: 'demonstrations.given', body: given } }];
+}
+
 export function createWorldAddressee(world: World): Addressee {
   const waiting: Envelope[] = [];
   return {
     address: 'world',
     accept: (envelope) => waiting.push(envelope),
     nextJobs: (): readonly Job[] =>
-      waiting
-        .splice(0)
-        .map((envelope) => ({ causes: [envelope.seq], start: () => seedAnswers(world, envelope) })),
+      waiting.splice(0).map((envelope) => ({
+        causes: [envelope.seq],
+        start: () =>
+          envelope.type === 'demonstrations.request'
+            ? demonstrationAnswers(world, envelope)
+            : seedAnswers(world, envelope),
+      })),
   };
 }

@@ -2,7 +2,7 @@
  * From a config to the world, the judge template and M0 that it names.
  */
 import { join } from 'node:path';
-import { isModelCast, type ModelCast, membersOf, parseCast } from '../src/protocol/cast.js';
+import { castText, isModelCast, type ModelCast, membersOf, parseCast } from '../src/protocol/cast.js';
 import type { Config } from '../src/protocol/config.js';
 import { SoliloquyError } from '../src/protocol/errors.js';
 import type { World } from '../src/protocol/ports.js';
@@ -62,10 +62,17 @@ export function baseModel({ model, world }: Config, assets: string): string {
 /** Refuses casts that this world can't play. */
 export function checkCasts(config: Config, world: World): void {
   const members = membersOf(parseCast('judge', config.cast.judge));
-  if (!world.truth && members.some(({ player }) => player === 'oracle'))
+  const different = new Set(members.map(castText)).size;
+  if (config.cast.trainer === 'cream' && (members.length !== 2 || different !== 2))
     throw new SoliloquyError(
       'cast.invalid',
-      `cast.judge: the world ${world.name} knows no true score, so no oracle can judge`,
+      'cast.trainer: cream compares the rankings of two different judges',
+      { option: 'cast.judge', fix: 'cast ensemble:[implicit,implicit:1], or ensemble:[live,lagged:1]' },
+    );
+  if (!world.truth && members.some(({ player }) => player === 'oracle' || player === 'gold'))
+    throw new SoliloquyError(
+      'cast.invalid',
+      `cast.judge: the world ${world.name} knows no true score, so no oracle can judge, nor gold`,
       { option: 'cast.judge', fix: 'cast another judge, or run the microworld' },
     );
 }

@@ -40,6 +40,10 @@ function textFor(prompt: string, rng: Rng, babble: number): string {
   return rng.chance(0.02) ? '' : `${rng.pick(ASKS)} ${some(6)}`;
 }
 
+/** Another for each version, the same wherever a token stands. */
+const scriptedLogprob = (version: VersionId) => (id: number) =>
+  -(id + rngOf(keyOf(id, 'script logprob', version)).below(100)) / 1000;
+
 export async function createScriptedModel(script: Script = {}): Promise<SharedModel> {
   const { fails = () => false, babble = 0.05, steps = 6 } = script;
   const versions = createVersions(() => undefined);
@@ -67,7 +71,8 @@ export async function createScriptedModel(script: Script = {}): Promise<SharedMo
       const tokenizer = versions.tokenizer(version);
       return rows.map((row) => sampled(tokenizer, version, row));
     },
-    score: async (_, sequences) => sequences.map((ids) => Float32Array.from(ids, (id) => -id / 1000)),
+    score: async (version, sequences) =>
+      sequences.map((ids) => Float32Array.from(ids, scriptedLogprob(version))),
     train: (spec, onStep, keeping) => train(spec, steps, onStep, keeping),
     register: versions.register,
     has: versions.has,

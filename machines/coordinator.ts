@@ -18,6 +18,8 @@ export interface CoordinatorInput {
   readonly apprentice: boolean;
   /** The judge's cast, as shorthand: goes into the lineage. */
   readonly judge: string;
+  /** Iterations train on demonstrations (SPIN): nothing is invented. */
+  readonly demonstrations?: boolean;
 }
 
 interface Context extends Holding {
@@ -74,6 +76,7 @@ export const coordinatorMachine = setup({
   types: {} as { context: Context; events: Received; input: CoordinatorInput; emitted: Emitted },
   guards: {
     moreIterations: ({ context }) => context.t <= context.input.iterations,
+    fromDemonstrations: ({ context: { t, input } }) => t <= input.iterations && input.demonstrations === true,
     needsApprentice: ({ context }) => context.input.apprentice,
   },
   actions: {
@@ -98,6 +101,7 @@ export const coordinatorMachine = setup({
     ),
     invite: enqueueActions(({ context, enqueue }) => enqueue.emit(invite(context))),
     keepEpisodes: assign(({ event }) => ({ episodes: as(event, 'prompts.made').body.episodes })),
+    noEpisodes: assign({ episodes: 0 }),
     trainNext: enqueueActions(({ context, enqueue }) => {
       const { t } = context;
       enqueue.emit(train(context, 'iteration', t, versionOf(t), versionOf(t + 1)));
@@ -169,6 +173,11 @@ export const coordinatorMachine = setup({
         measuringFirst: { on: { 'evaluation.made': 'choosing', 'evaluation.failed': givenUp } },
         choosing: {
           always: [
+            {
+              guard: 'fromDemonstrations',
+              target: 'iteration.training',
+              actions: ['noEpisodes', 'trainNext'],
+            },
             { guard: 'moreIterations', target: 'iteration', actions: 'invite' },
             { target: 'done', actions: 'finish' },
           ],

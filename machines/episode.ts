@@ -14,11 +14,13 @@ import type {
 import { meanScore } from '../src/stages/judge.js';
 import { type Pairing, pairOf, positivesOf } from '../src/stages/pair.js';
 import { checkCandidates } from '../src/stages/respond.js';
+import { consistencyOf } from '../src/stages/variants/cream.js';
 import { as, type Emitted, say } from './machine.js';
 
 interface Judged {
   readonly seq: number;
   readonly response: string;
+  readonly player: string;
   readonly verdict: Verdict;
 }
 
@@ -28,6 +30,9 @@ type Weighed = Omit<ScoredResponse, 'score'> & { readonly score: number | null }
 interface Context {
   readonly id: EpisodeId;
   readonly maxScore: number;
+  readonly lengthControl?: number;
+  readonly rankings?: readonly [string, string];
+  readonly consistency: number | null;
   readonly iteration: number;
   readonly prompt: string;
   readonly candidates: readonly Candidate[];
@@ -42,6 +47,10 @@ export interface EpisodeInput {
   readonly iteration: number;
   /** A mean score at or above it makes a response a positive example. */
   readonly maxScore: number;
+  /** ρ of variants/length-control.ts; 0 = off. */
+  readonly lengthControl?: number;
+  /** The bench's two members: the first one's ranking makes the pair, the second's is compared with it (CREAM). */
+  readonly rankings?: readonly [string, string];
 }
 
 function weigh(candidates: readonly Candidate[], judged: readonly Judged[]): Weighed[] {
@@ -51,6 +60,28 @@ function weigh(candidates: readonly Candidate[], judged: readonly Judged[]): Wei
     return { response: id, text, score, judgements: own.map(({ seq }) => seq) };
   });
 }
+
+const of = (player: string, judged: readonly Judged[]) => judged.filter((one) => one.player === player);
+
+/** As one member alone ranks them; the judgements behind them are all of the bench. */
+const rankedBy = (
+  player: string,
+  all: readonly Weighed[],
+  candidates: readonly Candidate[],
+  judged: readonly Judged[],
+): Weighed[] =>
+  weigh(candidates, of(player, judged)).map((one, i) => ({ ...one, judgements: all[i]!.judgements }));
+
+const agreementOf = (
+  rankings: readonly [string, string],
+  candidates: readonly Candidate[],
+  judged: readonly Judged[],
+): number | null => {
+  const [first, second] = rankings.map((player) =>
+    weigh(candidates, of(player, judged)).map(({ score }) => score),
+  );
+  return consistencyOf(first!, second!);
+};
 
 export const episodeMachine = setup({
   types: {} as { context: Context; events: Received; input: EpisodeInput; emitted: Emitted },
@@ -81,13 +112,21 @@ export const episodeMachine = setup({
     }),
     keepJudgement: assign(({ context, event }) => {
       const { seq, body } = as(event, 'judgement.made');
-      return { judged: [...context.judged, { seq, response: body.response, verdict: body.verdict }] };
+      return {
+        judged: [
+          ...context.judged,
+          { seq, response: body.response, player: body.player, verdict: body.verdict },
+        ],
+      };
     }),
     decide: assign(({ context }) => {
-      const weighed = weigh(context.candidates, context.judged);
-      const pairing = pairOf(weighed);
-      const positives = positivesOf(weighed, context.maxScore);
-      return { pairing, positives, detail: pairing.status === 'withheld' ? pairing.detail : '' };
+      const { candidates, judged, rankings } = context;
+      const all = weigh(candidates, judged);
+      const weighed = rankings ? rankedBy(rankings[0], all, candidates, judged) : all;
+      const pairing = pairOf(weighed, context.lengthControl);
+      const positives = rankings ? [] : positivesOf(weighed, context.maxScore);
+      const consistency = rankings ? agreementOf(rankings, candidates, judged) : null;
+      return { pairing, positives, consistency, detail: pairing.status === 'withheld' ? pairing.detail : '' };
     }),
     keepFilter: assign(({ event }) => {
       const { prompt, reason, detail } = as(event, 'prompt.filtered').body;
@@ -95,7 +134,7 @@ export const episodeMachine = setup({
     }),
     keepFailure: assign(({ event }) => ({ detail: 'reason' in event.body ? String(event.body.reason) : '' })),
     emitPair: enqueueActions(({ context, enqueue }) => {
-      const { pairing, positives, id, iteration, prompt } = context;
+      const { pairing, positives, id, iteration, prompt, consistency } = context;
       if (pairing?.status !== 'pair') return;
       const { chosen, rejected } = pairing;
       enqueue.emit(
@@ -106,11 +145,12 @@ export const episodeMachine = setup({
           chosen,
           rejected,
           positives: [...positives],
+          ...(consistency !== null && { consistency }),
         }),
       );
     }),
     withhold: enqueueActions(({ context, enqueue }, { reason }: { reason: WithheldReason }) => {
-      const { id, iteration, detail, positives } = context;
+      const { id, iteration, detail, positives, consistency } = context;
       enqueue.emit(
         say('trainer', 'pair.withheld', {
           episode: id,
@@ -118,6 +158,7 @@ export const episodeMachine = setup({
           reason,
           detail,
           positives: [...positives],
+          ...(consistency !== null && { consistency }),
         }),
       );
     }),
@@ -131,6 +172,7 @@ export const episodeMachine = setup({
     judged: [],
     detail: '',
     pairing: null,
+    consistency: null,
     positives: [],
   }),
   initial: 'invented',

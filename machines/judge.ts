@@ -22,6 +22,7 @@ import {
 } from '../src/stages/bench.js';
 import { parseVerdict } from '../src/stages/judge.js';
 import { judgePrompt } from '../src/stages/templates.js';
+import { likelihoodRequest, rewardsIn } from '../src/stages/variants/cream.js';
 import { answers, as, type Emitted, type Holding, pausing, type Said, say, without } from './machine.js';
 
 export interface JudgeInput {
@@ -60,6 +61,11 @@ const requestId = (episode: EpisodeId, { member, attempt }: Pick<Seat, 'member' 
 function askFor(input: JudgeInput, id: string, { request, seats }: Open): Said {
   const member = input.members[seats[0]!.member]!;
   const draws = drawsOf(input.seed, seats);
+  if (member.player === 'implicit') {
+    const { iteration, prompt } = request;
+    const body = likelihoodRequest(id, { iteration, by: member.by }, input.format, prompt, draws);
+    return say('model', 'likelihood.request', body);
+  }
   if (!isModelCast(member)) {
     const items = draws.map(({ response, text, keys }) => ({ id: response, text, keys }));
     return say('scorer', 'score.request', { id, player: castText(member), prompt: request.prompt, items });
@@ -89,6 +95,7 @@ function read({ template }: JudgeInput, { seats }: Open, event: Received): reado
     }));
     return judgedOf(seats, scored);
   }
+  if (event.type === 'likelihood.result') return judgedOf(seats, rewardsIn(event.body));
   const written = as(event, 'model.result').body.items.map(({ id, outputs }) => ({
     id,
     made: outputs.map((generation) => ({ verdict: parseVerdict(generation.text, template), generation })),
@@ -217,6 +224,7 @@ export const judgeMachine = setup({
             // late answers of an episode that was given up
             'model.result': {},
             'score.result': {},
+            'likelihood.result': {},
             'request.failed': {},
           },
         },
@@ -226,6 +234,7 @@ export const judgeMachine = setup({
             'judgements.request': { actions: 'ask' },
             'model.result': [{ guard: 'known', actions: 'settle' }, {}],
             'score.result': [{ guard: 'known', actions: 'settle' }, {}],
+            'likelihood.result': [{ guard: 'known', actions: 'settle' }, {}],
             'request.failed': [
               { guard: 'mayRetry', actions: 'askAgain' },
               { guard: 'known', actions: 'giveUp' },

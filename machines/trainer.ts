@@ -4,23 +4,29 @@
  * derived from the log.
  */
 import { assign, enqueueActions, setup } from 'xstate';
-import { type VersionId, versionOf } from '../src/protocol/ids.js';
+import type { VersionId } from '../src/protocol/ids.js';
+import type { Sampling } from '../src/protocol/lm.js';
 import type { BodyOf, Received } from '../src/protocol/messages.js';
+import type { Demonstration, PromptFormat } from '../src/protocol/records.js';
 import { keys } from '../src/stages/keys.js';
-import { as, type Emitted, type Holding, pausing, type Said, say } from './machine.js';
+import { type PlanOptions, planOf } from '../src/stages/plan.js';
+import { answeredIn, itemsFor } from '../src/stages/variants/spin.js';
+import { answers, as, type Emitted, type Holding, pausing, type Said, say, without } from './machine.js';
 
-export interface TrainerInput {
+export interface TrainerInput extends PlanOptions {
   readonly seed: number;
-  readonly player: 'dpo' | 'sft-positives';
-  /** Whether M1 is also trained on EFT. */
-  readonly eft: boolean;
+  /** Of `spin`: how the demonstrations' prompts are answered. */
+  readonly spin?: {
+    readonly sampling: Sampling;
+    readonly format: PromptFormat;
+    readonly retries: number;
+  };
   /** Credit goes back in lots of so many closed episodes. */
   readonly creditLot: number;
   readonly retries: number;
 }
 
 type Request = BodyOf<'training.request'>;
-type Plan = Omit<BodyOf<'model.train'>, 'key' | 'stage' | 'to'>;
 
 interface Context extends Holding {
   readonly input: TrainerInput;
@@ -28,45 +34,44 @@ interface Context extends Holding {
   readonly closed: number;
   /** Of those, how many the generator hasn't had back as credit. */
   readonly owed: number;
+  /** How far two judges agreed, by episode, of those that say so (CREAM). */
+  readonly consistencies: Readonly<Record<string, number>>;
   readonly request: Request | null;
   readonly failures: number;
+  /** Demonstrations that the newest version is answering, by request id. */
+  readonly asked: Readonly<Record<string, readonly Demonstration[]>>;
+  /** Demonstrations that were given so far; null once they all are. */
+  readonly given: number | null;
 }
 
-const M0 = versionOf(0);
-const seedData = (eft: boolean) => (eft ? ['ift', 'eft'] : ['ift']);
-const through = (iteration: number) => Array.from({ length: iteration }, (_, i) => versionOf(i + 1));
-
-/** What a version is made of. `sft-positives` starts from M0 again, on the seed data and all positives so far (paper §2.3). */
-function planOf({ player, eft }: TrainerInput, { stage, iteration, from }: Request): Plan {
-  if (stage === 'sft-baseline') return { from, objective: 'sft', datasets: ['ift'] };
-  if (stage === 'sft') return { from, objective: 'sft', datasets: seedData(eft) };
-  switch (player) {
-    case 'dpo':
-      return { from, objective: 'dpo', datasets: [`aift-${versionOf(iteration)}`] };
-    case 'sft-positives':
-      return {
-        from: M0,
-        objective: 'sft',
-        datasets: [...seedData(eft), ...through(iteration).map((v) => `positives-${v}`)],
-      };
-    default:
-      return player satisfies never;
-  }
-}
-
-function order({ input, request }: Context): Said {
+function order({ input, request, consistencies }: Context): Said {
   const { stage, to } = request!;
   return say('model', 'model.train', {
     stage,
     to,
-    ...planOf(input, request!),
+    ...planOf(input, request!, consistencies),
     key: [...keys.train(input.seed, to)] as [number, number],
+  });
+}
+
+const askDemonstrations = ({ request }: Context, offset: number): Said =>
+  say('world', 'demonstrations.request', { iteration: request!.iteration, offset });
+
+function askAnswers({ input, request }: Context, id: string, rows: readonly Demonstration[]): Said {
+  const { sampling, format } = input.spin!;
+  const { from } = request!;
+  return say('model', 'model.request', {
+    id,
+    version: from,
+    sampling: { ...sampling },
+    stop: [...format.stop.response],
+    items: itemsFor(rows, format, input.seed, from),
   });
 }
 
 function announce({ input, request }: Context, { body }: Extract<Received, { type: 'model.trained' }>): Said {
   const { stage, iteration, judge } = request!;
-  const { datasets, objective } = planOf(input, request!);
+  const { datasets, objective } = planOf(input, request!, {});
   const reference: VersionId | null = objective === 'dpo' ? body.from : null;
   const { to: version, from, weightsHash, dataHash, rows, tooLong } = body;
   return say('coordinator', 'version.made', {
@@ -89,14 +94,24 @@ export const trainerMachine = setup({
   guards: {
     unasked: ({ context }) => context.request === null,
     complete: ({ context }) => context.request !== null && context.closed >= context.request.episodes,
+    needsAnswers: ({ context: { input, request } }) =>
+      request?.stage === 'iteration' && input.player === 'spin' && input.spin !== undefined,
+    known: ({ context, event }) => answers(event, context.asked),
+    allAnswered: ({ context }) => context.given === null && Object.keys(context.asked).length === 0,
+    mayAskAgain: ({ context, event }) =>
+      answers(event, context.asked) && context.failures < (context.input.spin?.retries ?? 0),
     mayRetry: ({ context }) => context.failures < context.input.retries,
   },
   actions: {
     count: enqueueActions(({ context, event, enqueue }) => {
-      const { iteration } = event.body as { iteration: number };
+      const { iteration, consistency } = event.body as BodyOf<'pair.made' | 'pair.withheld'>;
       const owed = context.owed + 1;
       const due = owed >= context.input.creditLot;
       enqueue.assign({ closed: context.closed + 1, owed: due ? 0 : owed });
+      if (consistency !== undefined) {
+        const id = event.type === 'pair.made' ? event.body.id : as(event, 'pair.withheld').body.episode;
+        enqueue.assign({ consistencies: { ...context.consistencies, [id]: consistency } });
+      }
       if (due) enqueue.emit(say('generator', 'prompts.credit', { iteration, episodes: owed }));
     }),
     keepRequest: assign(({ event }) => ({ request: as(event, 'training.request').body, failures: 0 })),
@@ -107,7 +122,7 @@ export const trainerMachine = setup({
     }),
     announce: enqueueActions(({ context, event, enqueue }) => {
       enqueue.emit(announce(context, as(event, 'model.trained')));
-      enqueue.assign({ request: null, closed: 0, owed: 0 });
+      enqueue.assign({ request: null, closed: 0, owed: 0, consistencies: {} });
     }),
     fail: enqueueActions(({ context, event, enqueue }) => {
       enqueue.emit(
@@ -117,11 +132,48 @@ export const trainerMachine = setup({
         }),
       );
     }),
+    askDemonstrations: enqueueActions(({ context, enqueue }) => {
+      enqueue.assign({ asked: {}, given: 0 });
+      enqueue.emit(askDemonstrations(context, 0));
+    }),
+    askAnswers: enqueueActions(({ context, event, enqueue }) => {
+      const { rows, left } = as(event, 'demonstrations.given').body;
+      const { asked, given, request } = context;
+      const id = `demonstrate/${request!.to}/${given}`;
+      const next = given! + rows.length;
+      enqueue.assign({ given: left === 0 ? null : next });
+      if (left > 0) enqueue.emit(askDemonstrations(context, next));
+      if (rows.length === 0) return;
+      enqueue.assign({ asked: { ...asked, [id]: rows } });
+      enqueue.emit(askAnswers(context, id, rows));
+    }),
+    askAnswersAgain: enqueueActions(({ context, event, enqueue }) => {
+      const { id } = as(event, 'request.failed').body;
+      enqueue.assign({ failures: context.failures + 1 });
+      enqueue.emit(askAnswers(context, id, context.asked[id]!));
+    }),
+    keepAnswers: enqueueActions(({ context, event, enqueue }) => {
+      const { body } = as(event, 'model.result');
+      const { asked, request } = context;
+      for (const fact of answeredIn(body, asked[body.id]!, request!.iteration))
+        enqueue.emit(say('record', 'demonstration.answered', fact));
+      enqueue.assign({ asked: without(asked, body.id), failures: 0 });
+    }),
     ...pausing<Context>(),
   },
 }).createMachine({
   id: 'trainer',
-  context: ({ input }) => ({ input, closed: 0, owed: 0, request: null, failures: 0, held: [] }),
+  context: ({ input }) => ({
+    input,
+    closed: 0,
+    owed: 0,
+    consistencies: {},
+    request: null,
+    failures: 0,
+    asked: {},
+    given: null,
+    held: [],
+  }),
   initial: 'working',
   states: {
     working: {
@@ -129,11 +181,28 @@ export const trainerMachine = setup({
       on: { 'run.pause': 'paused', 'run.resume': {} },
       states: {
         collecting: {
-          always: { guard: 'complete', target: 'training', actions: 'order' },
+          always: { guard: 'complete', target: 'ready' },
           on: {
             'pair.made': { actions: 'count' },
             'pair.withheld': { actions: 'count' },
             'training.request': { guard: 'unasked', actions: 'keepRequest' },
+          },
+        },
+        ready: {
+          always: [
+            { guard: 'needsAnswers', target: 'answering', actions: 'askDemonstrations' },
+            { target: 'training', actions: 'order' },
+          ],
+        },
+        answering: {
+          always: { guard: 'allAnswered', target: 'training', actions: 'order' },
+          on: {
+            'demonstrations.given': { actions: 'askAnswers' },
+            'model.result': { guard: 'known', actions: 'keepAnswers' },
+            'request.failed': [
+              { guard: 'mayAskAgain', actions: 'askAnswersAgain' },
+              { target: 'failed', actions: 'fail' },
+            ],
           },
         },
         training: {

@@ -7,7 +7,7 @@
  * no tensor outlives a call except those of a loaded model, which `dispose` frees.
  */
 import type { Backend } from '../protocol/backends.js';
-import type { RngKey, SampleOutput, SampleRow } from '../protocol/lm.js';
+import type { PairRecipe, RngKey, SampleOutput, SampleRow } from '../protocol/lm.js';
 import type { Architecture } from './architecture.js';
 
 /** All parameters of one version in one block, in the canonical order of `parametersOf(architecture)`. */
@@ -34,6 +34,8 @@ export type GradientTask = {
   | {
       readonly objective: 'dpo';
       readonly beta: number;
+      /** Absent: plain DPO. */
+      readonly recipe?: PairRecipe;
       readonly pairs: readonly {
         readonly chosen: SequenceRow;
         readonly rejected: SequenceRow;

@@ -18,6 +18,7 @@ const FACTS: ReadonlySet<MessageType> = new Set<MessageType>([
   'judgements.failed',
   'pair.made',
   'pair.withheld',
+  'demonstration.answered',
   'eft.given',
   'version.made',
   'evaluation.answered',

@@ -1,11 +1,13 @@
 /**
- * Players that only give scores: the oracle (the world's true score) and the controls, random and constant. None of
+ * Players that only give scores: the oracle (the world's true score), gold (whether the
+ * answer is correct: full marks or none) and the controls, random and constant. None of
  * them writes a justification. An oracle has no score where the prompt has no truth; it never makes one up.
  */
 import { SoliloquyError } from '../protocol/errors.js';
 import type { RngKey } from '../protocol/lm.js';
 import type { BodyOf, Envelope, Verdict } from '../protocol/messages.js';
 import type { Addressee, Answer, Job, World } from '../protocol/ports.js';
+import type { TrueScore } from '../protocol/records.js';
 import { rngOf } from '../rng.js';
 
 /** One score by one of the scoring players, named in shorthand. */
@@ -22,14 +24,16 @@ export function scoreBy(
   if (!world.truth)
     throw new SoliloquyError(
       'cast.invalid',
-      `the world ${world.name} knows no true score, so no oracle can judge`,
+      `the world ${world.name} knows no true score, so no ${player} can judge`,
       { fix: 'cast another judge' },
     );
   const truth = world.truth(prompt, response);
-  return truth
-    ? { status: 'score', score: truth.score }
-    : { status: 'unparseable', reason: 'the prompt has no truth' };
+  if (!truth) return { status: 'unparseable', reason: 'the prompt has no truth' };
+  return { status: 'score', score: player === 'gold' ? goldScore(truth) : truth.score };
 }
+
+/** The whole score of a correct answer, or nothing. */
+const goldScore = ({ criteria }: TrueScore): number => (criteria.correct ? 5 : 0);
 
 export function createScorer(world: World): Addressee {
   const waiting: Envelope[] = [];

@@ -1,5 +1,6 @@
 /**
- * The one model as an addressee: `model.request` → `model.result`, `model.train` → `model.trained`.
+ * The one model as an addressee: `model.request` → `model.result`, `model.train` → `model.trained`,
+ * `likelihood.request` → `likelihood.result`.
  *
  * Batches are formed whenever no message waits, from whole requests of one version in the order of their seqs, whichever
  * role asks: responder and judge sequences stand side by side. At most `window` batches are under way, whatever the number
@@ -10,6 +11,7 @@ import type { VersionId } from '../protocol/ids.js';
 import type { TrainOutcome, TrainStep } from '../protocol/lm.js';
 import type { BodyOf, Envelope, Generation } from '../protocol/messages.js';
 import type { Addressee, Answer, Job, LanguageModel, Recording } from '../protocol/ports.js';
+import { likelihoods } from './likelihood.js';
 import { rowsOf, sampleBatch } from './sampling.js';
 
 export interface TrainingResult extends TrainOutcome {
@@ -42,6 +44,11 @@ type Request = {
   readonly from: Envelope['from'];
   readonly body: BodyOf<'model.request'>;
 };
+type Likelihood = {
+  readonly seq: number;
+  readonly from: Envelope['from'];
+  readonly body: BodyOf<'likelihood.request'>;
+};
 type Training = {
   readonly seq: number;
   readonly from: Envelope['from'];
@@ -53,6 +60,7 @@ const rowsIn = ({ body }: Request) => body.items.reduce((sum, item) => sum + ite
 export function createSharedModel(options: SharedModelOptions): Addressee {
   let requests: Request[] = [];
   const trainings: Training[] = [];
+  const likely: Likelihood[] = [];
   let underWay = 0;
 
   const job = (asked: readonly { readonly seq: number }[], start: Job['start']): Job => {
@@ -63,6 +71,7 @@ export function createSharedModel(options: SharedModelOptions): Addressee {
     address: 'model',
     accept({ seq, from, type, body }) {
       if (type === 'model.request') requests.push({ seq, from, body: body as BodyOf<'model.request'> });
+      if (type === 'likelihood.request') likely.push({ seq, from, body: body as Likelihood['body'] });
       if (type === 'model.train') trainings.push({ seq, from, body: body as BodyOf<'model.train'> });
     },
     nextJobs() {
@@ -70,6 +79,10 @@ export function createSharedModel(options: SharedModelOptions): Addressee {
       for (const training of trainings.splice(0))
         jobs.push(job([training], () => answerTraining(options, training)));
       const { batchRows, window } = options.limits();
+      while (likely.length > 0 && underWay < window) {
+        const asked = likely.shift()!;
+        jobs.push(job([asked], () => answerLikelihood(options, asked)));
+      }
       while (requests.length > 0 && underWay < window) {
         const batch = nextBatch(requests, batchRows);
         requests = requests.filter((request) => !batch.includes(request));
@@ -164,6 +177,19 @@ async function answerTraining(
     return [{ to: from, cause: seq, message: { type: 'model.trained', body: done } }];
   } catch (error) {
     return [failure(training, `train/${body.to}`, error)];
+  }
+}
+
+async function answerLikelihood(
+  { model, load }: SharedModelOptions,
+  asked: Likelihood,
+): Promise<readonly Answer[]> {
+  const { seq, from, body } = asked;
+  try {
+    const found = await likelihoods(model, load, body);
+    return [{ to: from, cause: seq, message: { type: 'likelihood.result', body: found } }];
+  } catch (error) {
+    return [failure(asked, body.id, error)];
   }
 }
 

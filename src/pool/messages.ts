@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { ACTIVATIONS, type Architecture, FAMILIES, sizeOf } from '../lm/architecture.js';
 import type { GradientSums, GradientTask } from '../lm/engine.js';
 import { BACKEND_CHOICES, BACKENDS, type Backend } from '../protocol/backends.js';
-import type { SampleOutput, SampleRow } from '../protocol/lm.js';
+import type { PairRecipe, SampleOutput, SampleRow } from '../protocol/lm.js';
 
 const count = z.number().int().nonnegative();
 const block = z.instanceof(SharedArrayBuffer);
@@ -70,12 +70,18 @@ const gradientBase = {
   dropout: z.number().min(0).lt(1),
   keys: z.array(rngKey),
 };
+const pairRecipe: z.ZodType<PairRecipe> = z.strictObject({
+  loss: z.enum(['sigmoid', 'ipo']),
+  nll: z.number().nonnegative(),
+  agreement: z.number().min(0).max(1),
+});
 const gradientTask: z.ZodType<GradientTask> = z.discriminatedUnion('objective', [
   z.strictObject({ ...gradientBase, objective: z.literal('sft'), rows: z.array(sequenceRow).min(1) }),
   z.strictObject({
     ...gradientBase,
     objective: z.literal('dpo'),
     beta: z.number().positive(),
+    recipe: pairRecipe.exactOptional(),
     pairs: z
       .array(
         z.strictObject({

@@ -80,7 +80,8 @@ function gradientTask(
     referenceChosen: references[row]!.chosen,
     referenceRejected: references[row]!.rejected,
   }));
-  return { ...base, objective: 'dpo', beta: data.beta, pairs };
+  const { beta, recipe } = data;
+  return { ...base, objective: 'dpo', beta, ...(recipe && { recipe }), pairs };
 }
 
 function* shardsOf(floats: number): Generator<{ readonly begin: number; readonly end: number }> {

@@ -19,6 +19,10 @@ export type ModelCast =
 /** A player that only gives scores. */
 export type ScorerCast =
   | { readonly player: 'oracle' }
+  /** Whether the answer is correct, whatever else it is: the highest score or the lowest. */
+  | { readonly player: 'gold' }
+  /** The implicit DPO reward of M_(t−by): how much likelier than M0 it finds an answer. */
+  | { readonly player: 'implicit'; readonly by: number }
   | { readonly player: 'random' }
   | { readonly player: 'constant'; readonly score: number };
 
@@ -27,7 +31,7 @@ export type JudgeMember = ModelCast | ScorerCast;
 export type Cast = JudgeMember | { readonly player: 'ensemble'; readonly members: readonly JudgeMember[] };
 
 const KNOWN =
-  'live · frozen:M1 · lagged:1 · checkpoint:DIR · recorded:RUN · oracle · random · constant:K · ensemble:[a,b,…] (the last four: judge only)';
+  'live · frozen:M1 · lagged:1 · checkpoint:DIR · recorded:RUN · oracle · gold · random · constant:K · implicit:1 · ensemble:[a,b,…] (the last six: judge only)';
 
 const refuse = (text: string, why: string): never => {
   throw new SoliloquyError('cast.invalid', `cast "${text}": ${why}`, { cast: text, fix: `one of: ${KNOWN}` });
@@ -42,6 +46,7 @@ function parseMember(text: string): JudgeMember {
   switch (player) {
     case 'live':
     case 'oracle':
+    case 'gold':
     case 'random':
       return bare({ player });
     case 'frozen':
@@ -52,6 +57,10 @@ function parseMember(text: string): JudgeMember {
       return /^[1-9]\d*$/.test(rest)
         ? { player, by: Number(rest) }
         : refuse(text, 'needs a whole number of versions ≥ 1, e.g. lagged:1');
+    case 'implicit':
+      return rest === '' || /^[1-9]\d*$/.test(rest)
+        ? { player, by: Number(rest) }
+        : refuse(text, 'takes a whole number of versions ≥ 1, e.g. implicit:1, or nothing');
     case 'checkpoint':
       return rest ? { player, dir: rest } : refuse(text, 'needs a folder, e.g. checkpoint:./my-model');
     case 'constant':
@@ -97,6 +106,8 @@ export function isModelCast(cast: Cast): cast is ModelCast {
     case 'recorded':
       return true;
     case 'oracle':
+    case 'gold':
+    case 'implicit':
     case 'random':
     case 'constant':
     case 'ensemble':
@@ -121,6 +132,8 @@ export function castText(cast: Cast): string {
       return `checkpoint:${cast.dir}`;
     case 'recorded':
       return `recorded:${cast.run}`;
+    case 'implicit':
+      return cast.by === 0 ? 'implicit' : `implicit:${cast.by}`;
     case 'constant':
       return `constant:${cast.score}`;
     case 'ensemble':

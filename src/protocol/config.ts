@@ -52,6 +52,10 @@ const castOf = (role: 'generator' | 'responder' | 'judge') =>
       }
     });
 
+/** Trainer players. */
+const TRAINERS = ['dpo', 'sft-positives', 'ipo', 'irpo', 'spin', 'cream'] as const;
+export type TrainerPlayer = (typeof TRAINERS)[number];
+
 export const configSchema = z.strictObject({
   /** Name of the experiment: a label, no effect. */
   name: z.string().min(1).default('paper'),
@@ -81,7 +85,7 @@ export const configSchema = z.strictObject({
       generator: castOf('generator'),
       responder: castOf('responder'),
       judge: castOf('judge'),
-      trainer: z.enum(['dpo', 'sft-positives']).default('dpo'),
+      trainer: z.enum(TRAINERS).default('dpo'),
     })
     .prefault({}),
   /** Another seed for one role alone (`fork --resample`); absent = the run's. */
@@ -121,6 +125,19 @@ export const configSchema = z.strictObject({
       sampling: sampling(0.7, 0.9, 32),
       /** An unparseable judgement is drawn again at most this often. */
       retries: count.max(10).default(0),
+    })
+    .prefault({}),
+  pair: z
+    .strictObject({
+      /** ρ of Meta-Rewarding: shortest of the top band of scores against longest of the bottom band; 0 = off. */
+      lengthControl: z.number().min(0).lt(0.5).default(0),
+    })
+    .prefault({}),
+  /** Of the trainer `irpo`. */
+  irpo: z
+    .strictObject({
+      /** Weight of the chosen answer's negative log-likelihood a token. */
+      alpha: z.number().min(0).default(1),
     })
     .prefault({}),
   sft: z

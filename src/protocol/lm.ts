@@ -60,9 +60,24 @@ export interface OptimizerConfig {
   readonly dropout: number;
 }
 
+/** What a preference loss is made of, where it is not plain DPO. */
+export interface PairRecipe {
+  /** Of the margin: −log σ(β·margin) (DPO), or (margin − 1/(2β))² (IPO). */
+  readonly loss: 'sigmoid' | 'ipo';
+  /** α of the chosen answer's negative log-likelihood a target token; 0 = none. */
+  readonly nll: number;
+  /** C in [0, 1]: share of the loss of the pair as it stands; the rest is that of the pair reversed. */
+  readonly agreement: number;
+}
+
 export type TrainData =
   | { readonly objective: 'sft'; readonly rows: readonly TargetRow[] }
-  | { readonly objective: 'dpo'; readonly rows: readonly PreferenceRow[]; readonly beta: number };
+  | {
+      readonly objective: 'dpo';
+      readonly rows: readonly PreferenceRow[];
+      readonly beta: number;
+      readonly recipe?: PairRecipe;
+    };
 
 export interface TrainSpec {
   /** Weights to start from; for DPO also the reference. */

@@ -41,6 +41,9 @@ const verdict = z.discriminatedUnion('status', [
 ]);
 const scored = z.object({ response, text: z.string(), score: z.number(), judgements: z.array(whole) });
 
+/** (τ + 1)/2 of the rankings of the bench's two members; only where the trainer heeds it (CREAM). */
+const consistency = z.number().min(0).max(1).exactOptional();
+
 export const withheldReason = z.enum(['filtered', 'too-few', 'unparseable', 'tie', 'failed']);
 export const filterReason = z.enum([
   'empty',
@@ -62,6 +65,10 @@ const trainJob = z.object({
   /** Names of the datasets, in order; they are derived from the log. */
   datasets: z.array(z.string()).min(1),
   key: rngKey,
+  /** What the loss of a pair is made of; absent = plain DPO. */
+  recipe: z
+    .object({ loss: z.enum(['sigmoid', 'ipo']), nll: z.number(), agreement: z.number() })
+    .exactOptional(),
 });
 
 export const interval = z.object({ low: z.number(), high: z.number() });
@@ -171,6 +178,7 @@ export const messageSchema = z.discriminatedUnion('type', [
       chosen: scored,
       rejected: scored,
       positives: z.array(scored),
+      consistency,
     }),
   ),
   message(
@@ -181,6 +189,27 @@ export const messageSchema = z.discriminatedUnion('type', [
       reason: withheldReason,
       detail: z.string(),
       positives: z.array(scored),
+      consistency,
+    }),
+  ),
+  // demonstrations as chosen answers (SPIN)
+  message('demonstrations.request', z.object({ iteration: whole, offset: whole })),
+  message(
+    'demonstrations.given',
+    z.object({
+      rows: z.array(z.object({ id: z.string(), prompt: z.string(), response: z.string() })),
+      /** Rows that are still to come. */
+      left: whole,
+    }),
+  ),
+  message(
+    'demonstration.answered',
+    z.object({
+      id: pair,
+      iteration: whole,
+      prompt: z.string(),
+      demonstration: z.string(),
+      generation,
     }),
   ),
   // trainer
@@ -264,6 +293,31 @@ export const messageSchema = z.discriminatedUnion('type', [
   message(
     'score.result',
     z.object({ id: z.string(), items: z.array(z.object({ id: z.string(), verdicts: z.array(verdict) })) }),
+  ),
+  /** How likely a version finds given answers. */
+  message(
+    'likelihood.request',
+    z.object({
+      id: z.string(),
+      version,
+      reference: version.nullable(),
+      items: z.array(z.object({ id: z.string(), prompt: z.string(), target: z.string() })).min(1),
+    }),
+  ),
+  message(
+    'likelihood.result',
+    z.object({
+      id: z.string(),
+      items: z.array(
+        z.object({
+          id: z.string(),
+          /** Σ log p of the target and its end, nats; null where it doesn't fit the context. */
+          logprob: z.number().nullable(),
+          reference: z.number().nullable(),
+          tokens: whole,
+        }),
+      ),
+    }),
   ),
   message('request.failed', z.object({ id: z.string(), reason: z.string() })),
   // evaluation

@@ -29,9 +29,15 @@ interface Response {
   readonly text: string;
 }
 
-/** A scorer that gives the same score each time is asked once. */
+/** Scorers that give the same score each time are asked once. */
+const STEADY: ReadonlySet<JudgeMember['player']> = new Set([
+  'oracle',
+  'gold',
+  'constant',
+  'implicit',
+] as const);
 export const samplesOf = (member: JudgeMember, samples: number): number =>
-  member.player === 'oracle' || member.player === 'constant' ? 1 : samples;
+  STEADY.has(member.player) ? 1 : samples;
 
 /** One member's seats for an episode, response by response. */
 export const seatsOf = (responses: readonly Response[], member: number, samples: number): readonly Seat[] =>

@@ -12,6 +12,9 @@ export const keys = {
   respond: (seed: number, response: ResponseId): RngKey => keyOf(seed, 'respond', response),
   judge: (seed: number, response: ResponseId, member: number, sample: number, attempt: number): RngKey =>
     keyOf(seed, 'judge', response, member, sample, attempt),
+  /** A version's answer to a demonstration's prompt (SPIN). */
+  demonstrate: (seed: number, version: VersionId, demonstration: string): RngKey =>
+    keyOf(seed, 'demonstrate', version, demonstration),
   train: (seed: number, version: VersionId): RngKey => keyOf(seed, 'train', version),
   thin: (seed: number): RngKey => keyOf(seed, 'thin-eft'),
   /** Held-out answers share their numbers between versions, so that head-to-heads are paired. */

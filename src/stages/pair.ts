@@ -5,6 +5,7 @@
  */
 import type { WithheldReason } from '../protocol/messages.js';
 import { sameText } from './respond.js';
+import { lengthControlled } from './variants/length-control.js';
 
 export interface ScoredCandidate {
   readonly text: string;
@@ -38,8 +39,8 @@ function distinct<C extends ScoredCandidate>(candidates: readonly C[]): readonly
   return written.filter((candidate) => candidate === firstOf(candidate));
 }
 
-/** Candidates in the order of their index: the lowest index wins among equals, at both ends. */
-export function pairOf<C extends ScoredCandidate>(candidates: readonly C[]): Pairing<C> {
+/** Candidates in the order of their index: the lowest index wins among equals, at both ends. `lengthControl` is ρ; 0 = off. */
+export function pairOf<C extends ScoredCandidate>(candidates: readonly C[], lengthControl = 0): Pairing<C> {
   const usable = distinct(candidates);
   if (usable.length < 2)
     return withheld('too-few', `${usable.length} different answers of ${candidates.length} candidates`);
@@ -49,6 +50,7 @@ export function pairOf<C extends ScoredCandidate>(candidates: readonly C[]): Pai
   const chosen = scored.reduce((best, next) => (next.score > best.score + EQUAL ? next : best));
   const rejected = scored.reduce((worst, next) => (next.score < worst.score - EQUAL ? next : worst));
   if (chosen === rejected) return withheld('tie', `${scored.length} answers all have score ${chosen.score}`);
+  if (lengthControl > 0) return { status: 'pair', ...lengthControlled(scored, lengthControl, EQUAL) };
   return { status: 'pair', chosen, rejected };
 }
 

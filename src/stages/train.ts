@@ -12,16 +12,13 @@ import type { Demonstration, EvaluationExample, JudgeTemplate, PromptFormat } fr
 import { byId, eftRow, iftRow, type TextRow } from './seed.js';
 import { chatPrompt } from './templates.js';
 
-/** One prompt with a better and a worse answer, and the judgements (seqs) behind the choice. */
+/** One prompt with a better and a worse answer, and what is behind the choice (of judged pairs: score and seqs of judgements). */
 export interface PreferenceText {
   readonly id: PairId;
   readonly prompt: string;
   readonly chosen: string;
   readonly rejected: string;
-  readonly provenance: {
-    readonly chosen: Omit<ScoredResponse, 'text'>;
-    readonly rejected: Omit<ScoredResponse, 'text'>;
-  };
+  readonly provenance: { readonly chosen: object; readonly rejected: object };
 }
 
 /** What `pair.made` says of a pair. */

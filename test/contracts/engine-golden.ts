@@ -6,7 +6,7 @@ import { expect, it } from 'vitest';
 import { FAMILIES, type Parameter, parametersOf } from '../../src/lm/architecture.js';
 import { readCheckpoint } from '../../src/lm/checkpoint.js';
 import type { GradientTask, LoadedModel, SequenceRow, Weights } from '../../src/lm/engine.js';
-import type { SampleRow } from '../../src/protocol/lm.js';
+import type { PairRecipe, SampleRow } from '../../src/protocol/lm.js';
 import { largest, relativeError, targetsIn, type Using } from './engine-models.js';
 
 const HERE = dirname(fileURLToPath(import.meta.url));
@@ -96,6 +96,14 @@ export function goldenNumbers(using: Using): void {
   );
 }
 
+interface GoldenRecipe {
+  readonly model: string;
+  readonly recipe: PairRecipe;
+  readonly loss: number;
+  readonly reference: GoldenGradient['reference'];
+  readonly gradients: GoldenGradient['gradients'];
+}
+
 function goldenTask(golden: GoldenGradient, steps: Steps): GradientTask {
   const { sft: rows, dpo } = steps.data;
   if (golden.objective === 'sft')
@@ -113,11 +121,61 @@ const ROUNDING = 1e-12;
 const part = (block: Float32Array, { offset, size }: Parameter): Float32Array =>
   block.slice(offset, offset + size);
 
-export function goldenGradients(using: Using): void {
-  const cases = readFileSync(join(HERE, 'golden-gradients', 'golden-gradients.jsonl'), 'utf8')
+const lines = <T>(...path: string[]): T[] =>
+  readFileSync(join(...path), 'utf8')
     .trim()
     .split('\n')
-    .map((line) => JSON.parse(line) as GoldenGradient);
+    .map((line) => JSON.parse(line) as T);
+
+async function expectGradient(
+  using: Using,
+  weights: Weights,
+  task: GradientTask,
+  { loss: wanted, gradients }: Pick<GoldenGradient, 'loss' | 'gradients'>,
+): Promise<void> {
+  await using(weights, async (loaded) => {
+    const into = new Float32Array(weights.data.length).fill(7);
+    const { loss } = await loaded.gradient(task, into);
+    expect(Math.abs(loss / task.scale / wanted - 1) * Math.min(1, wanted)).toBeLessThan(1e-5);
+    for (const parameter of parametersOf(weights.architecture)) {
+      const bytes = Buffer.from(gradients[parameter.name]!, 'base64');
+      const expected = Float32Array.from({ length: parameter.size }, (_, i) => bytes.readFloatLE(4 * i));
+      const own = part(into, parameter);
+      // What is added to all keys alike moves no probability, where keys are not turned: nothing but rounding.
+      if (largest(expected) < ROUNDING) expect(largest(own), parameter.name).toBeLessThan(1e-6);
+      else expect(relativeError(own, expected), parameter.name).toBeLessThan(1e-5);
+    }
+  });
+}
+
+/** IPO, DPO + NLL, pairs partly reversed: golden-recipes/make.py. */
+export function goldenRecipes(using: Using): void {
+  const cases = lines<GoldenRecipe>(HERE, 'golden-recipes', 'golden-recipes.jsonl');
+  it.each(cases.map((c) => [c.model, JSON.stringify(c.recipe), c] as const))(
+    'gradient — %s, dpo by the recipe %s: loss and every parameter within 1e-5 (relative) of torch',
+    async (model, _, golden) => {
+      const { beta, data } = json<Steps>(FIXTURES, 'steps', 'golden-steps.json');
+      const pairs = data.dpo.map((pair, i) => {
+        const [referenceChosen, referenceRejected] = golden.reference[i]!;
+        return { ...pair, referenceChosen, referenceRejected };
+      });
+      const { recipe } = golden;
+      const task: GradientTask = {
+        objective: 'dpo',
+        beta,
+        recipe,
+        pairs,
+        scale: pairs.length,
+        dropout: 0,
+        keys: [],
+      };
+      await expectGradient(using, await checkpoint(model), task, golden);
+    },
+  );
+}
+
+export function goldenGradients(using: Using): void {
+  const cases = lines<GoldenGradient>(HERE, 'golden-gradients', 'golden-gradients.jsonl');
   it('gradient — golden ones are there for every architecture among the checkpoints, sft and dpo', async () => {
     // Other checkpoints hold one of these in another file format, in shards, or in an older spelling of its config.
     const architecture = async (name: string) => JSON.stringify((await checkpoint(name)).architecture);
@@ -135,19 +193,7 @@ export function goldenGradients(using: Using): void {
     async (model, _, golden) => {
       const weights = await checkpoint(model);
       const task = goldenTask(golden, json<Steps>(FIXTURES, 'steps', 'golden-steps.json'));
-      await using(weights, async (loaded) => {
-        const into = new Float32Array(weights.data.length).fill(7);
-        const { loss } = await loaded.gradient(task, into);
-        expect(Math.abs(loss / task.scale - golden.loss)).toBeLessThan(1e-5);
-        for (const parameter of parametersOf(weights.architecture)) {
-          const bytes = Buffer.from(golden.gradients[parameter.name]!, 'base64');
-          const expected = Float32Array.from({ length: parameter.size }, (_, i) => bytes.readFloatLE(4 * i));
-          const own = part(into, parameter);
-          // What is added to all keys alike moves no probability, where keys are not turned: nothing but rounding.
-          if (largest(expected) < ROUNDING) expect(largest(own), parameter.name).toBeLessThan(1e-6);
-          else expect(relativeError(own, expected), parameter.name).toBeLessThan(1e-5);
-        }
-      });
+      await expectGradient(using, weights, task, golden);
     },
   );
 }

@@ -1,7 +1,7 @@
 /** The engine contract about gradients, beyond golden numbers. */
 import { expect, it } from 'vitest';
 import type { GradientTask } from '../../src/lm/engine.js';
-import type { RngKey } from '../../src/protocol/lm.js';
+import type { PairRecipe, RngKey } from '../../src/protocol/lm.js';
 import { keyOf, rngOf } from '../../src/rng.js';
 import {
   GPT2,
@@ -43,6 +43,60 @@ export function gradientLaws(using: Using): void {
       expect(Math.abs(measured / norm - 1)).toBeLessThan(5e-3);
     },
   );
+
+  it.each<PairRecipe>([
+    { loss: 'ipo', nll: 0, agreement: 1 },
+    { loss: 'sigmoid', nll: 1, agreement: 0.6 },
+  ])('gradient — finite differences agree along the gradient of pairs by the recipe %j', async (recipe) => {
+    const weights = randomWeights(SMALL, 17);
+    const rng = rngOf(keyOf(17, 'rows'));
+    const pairs = Array.from({ length: 3 }, () => ({
+      chosen: randomSequence(rng),
+      rejected: randomSequence(rng),
+      referenceChosen: -20 - rng.uniform(),
+      referenceRejected: -20 - rng.uniform(),
+    }));
+    const keys = pairs.flatMap((_, i): RngKey[] => [
+      [i, 17],
+      [i, 18],
+    ]);
+    const task: GradientTask = { objective: 'dpo', beta: 0.1, recipe, pairs, keys, scale: 3, dropout: 0.2 };
+    const slope = new Float32Array(weights.data.length);
+    await using(weights, async (model) => void (await model.gradient(task, slope)));
+    const norm = Math.sqrt(slope.reduce((sum, x) => sum + x * x, 0));
+    const lossAt = async (step: number): Promise<number> => {
+      const moved = { ...weights, data: weights.data.map((x, i) => x + (step * slope[i]!) / norm) };
+      let loss = Number.NaN;
+      await using(moved, async (model) => {
+        loss = (await model.gradient(task, new Float32Array(slope.length))).loss / task.scale;
+      });
+      return loss;
+    };
+    const step = 3e-3;
+    const measured = ((await lossAt(step)) - (await lossAt(-step))) / (2 * step);
+    expect(Math.abs(measured / norm - 1)).toBeLessThan(5e-3);
+  });
+
+  it('gradient — the recipe of plain DPO gives the numbers of plain DPO', async () => {
+    const weights = randomWeights(SMALL, 18);
+    const rng = rngOf(keyOf(18, 'rows'));
+    const pairs = Array.from({ length: 3 }, () => ({
+      chosen: randomSequence(rng),
+      rejected: randomSequence(rng),
+      referenceChosen: -20,
+      referenceRejected: -21,
+    }));
+    const task = { objective: 'dpo', beta: 0.1, pairs, keys: [], scale: 3, dropout: 0 } as const;
+    await using(weights, async (model) => {
+      const [plain, recipe] = [new Float32Array(weights.data.length), new Float32Array(weights.data.length)];
+      const { loss } = await model.gradient(task, plain);
+      const same = { loss: 'sigmoid', nll: 0, agreement: 1 } as const;
+      expect(Math.abs((await model.gradient({ ...task, recipe: same }, recipe)).loss - loss)).toBeLessThan(
+        1e-5,
+      );
+      expect(relativeError(recipe, plain)).toBeLessThan(1e-6);
+    });
+  });
 
   it('gradient — a batch’s is the sum of its micro-batches’, dropout masks included', async () => {
     const weights = randomWeights(SMALL, 12);

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import type { Engine, GradientTask } from '../../src/lm/engine.js';
 import type { RngKey, SampleOutput, SampleRow } from '../../src/protocol/lm.js';
 import { keyOf, rngOf } from '../../src/rng.js';
-import { goldenGradients, goldenNumbers } from './engine-golden.js';
+import { goldenGradients, goldenNumbers, goldenRecipes } from './engine-golden.js';
 import { gradientLaws } from './engine-gradient.js';
 import { randomRow, randomSequence, randomWeights, SMALL, tokens, usingEngine } from './engine-models.js';
 
@@ -32,6 +32,7 @@ export function engineContract({ name, make, exact }: EngineUnderTest): void {
   describe(`engine ${name}`, () => {
     goldenNumbers(using);
     goldenGradients(using);
+    goldenRecipes(using);
     gradientLaws(using);
 
     it('score — a sequence’s numbers do not depend on the sequences beside it', () =>

@@ -121,13 +121,15 @@ const configs = fc.record({
     'frozen:M1',
     'lagged:1',
     'oracle',
+    'gold',
     'random',
     'constant:3',
     'ensemble:[live,random]',
   ),
   generator: fc.constantFrom('live', 'frozen:SFT'),
   responder: fc.constantFrom('live', 'lagged:1'),
-  trainer: fc.constantFrom('dpo' as const, 'sft-positives' as const),
+  trainer: fc.constantFrom<Config['cast']['trainer']>('dpo', 'sft-positives', 'ipo', 'irpo', 'spin'),
+  lengthControl: fc.constantFrom(0, 0.4),
   iterations: fc.constantFrom(1, 2),
   asks: fc.integer({ min: 1, max: 7 }),
   candidates: fc.integer({ min: 2, max: 4 }),
@@ -149,6 +151,7 @@ const drawnConfig = (d: Drawn): Config =>
     invent: { asks: d.asks },
     respond: { candidates: d.candidates },
     judge: { samples: d.samples, retries: d.redraws },
+    pair: { lengthControl: d.lengthControl },
     flow: {
       batchRows: d.batchRows,
       window: d.window,
@@ -188,6 +191,30 @@ describe('any run', () => {
     );
   }, 600_000);
 });
+
+it.each(['ipo', 'irpo', 'spin', 'cream'] as const)(
+  'a run of the trainer %s is replayed clean, forked in each of its stages and resumed from there it comes to the same outcome',
+  async (trainer) => {
+    const judge = trainer === 'cream' ? 'ensemble:[implicit,implicit:1]' : 'live';
+    // More demonstrations than one lot holds.
+    const world = { demonstrations: trainer === 'spin' ? 120 : 16 };
+    const parent = await record(
+      config({ cast: { trainer, judge }, iterations: 1, invent: { asks: 3 }, world }),
+    );
+    expect(parent.end.status).toBe('finished');
+    const { outcomeHash } = parent.end;
+    expect(await verified(parent.path)).toEqual({ problems: [], outcomeHash, finished: true });
+    const envelopes = await envelopesOf(parent.path);
+    const begun = envelopes.findIndex(({ type, to }) => type === 'training.request' && to === 'trainer');
+    for (let at = begun; at < envelopes.length; at += Math.ceil((envelopes.length - begun) / 5)) {
+      const forked = await fork(parent, { at: String(at) });
+      expect([at, forked.end.outcomeHash]).toEqual([at, outcomeHash]);
+      expect((await verified(forked.path)).problems).toEqual([]);
+      const { end } = await resume(cutAfter(parent, at, 3), parent.script);
+      expect([at, end?.outcomeHash]).toEqual([at, outcomeHash]);
+    }
+  },
+);
 
 it('a run whose requests fail now and then is replayed clean', async () => {
   const { path, end } = await record(config({ cast: { judge: 'live' } }), {

@@ -173,7 +173,13 @@ describe('every machine', () => {
 
   it('A5 every state can be reached, by the messages of runs', () => {
     const seen = new Map<string, Set<string>>(names.map((name) => [name, new Set()]));
-    const TRANSIENT = new Set(['working.choosing', 'working.inventing.asking', 'answered', 'judged']);
+    const TRANSIENT = new Set([
+      'working.choosing',
+      'working.inventing.asking',
+      'answered',
+      'judged',
+      'working.ready',
+    ]);
     const visit = (name: MachineName, input: unknown, heard: readonly Received[]) => {
       const role = machineRole(made[name].machine, input);
       for (const message of heard) {
@@ -197,6 +203,12 @@ describe('every machine', () => {
     const broken = runLoop({ ...options, failing: 4, retries: 0 });
     visit('trainer', { ...(made.trainer.input as object), retries: 0 }, heardBy(broken, 'trainer'));
     visit('coordinator', made.coordinator.input, heardBy(broken, 'coordinator'));
+    const spin = {
+      ...(made.trainer.input as object),
+      player: 'spin',
+      spin: { sampling, format, retries: 1 },
+    };
+    visit('trainer', spin, heardBy(runLoop({ ...options, failing: 0, trainer: 'spin' }), 'trainer'));
     const apprentice = { ...(made.coordinator.input as object), apprentice: true };
     visit(
       'coordinator',

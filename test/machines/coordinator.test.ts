@@ -166,6 +166,17 @@ describe('the coordinator', () => {
     ]);
   });
 
+  it('C6 trains on demonstrations without an invitation, and waits for no episode', () => {
+    const { said } = walk(coordinatorOf({ demonstrations: true }));
+    expect(types(said)).not.toContain('prompts.request > generator');
+    const trained = bodies(said, 'training.request').filter(({ stage }) => stage === 'iteration');
+    expect(trained.length).toBeGreaterThan(0);
+    expect(trained.map(({ from, to, episodes }) => [from, to, episodes])).toEqual(
+      trained.map((_, i) => [`M${i + 1}`, `M${i + 2}`, 0]),
+    );
+    expect(types(said).at(-1)).toBe('run.finished > user');
+  });
+
   it('C5 asks the baseline for EFT only where the world has none', () => {
     expect(types(walk().said)).not.toContain('eft.request > evaluator');
     const { said } = walk(coordinatorOf({ apprentice: true }));

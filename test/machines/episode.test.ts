@@ -57,6 +57,35 @@ describe('an episode', () => {
     ]);
   });
 
+  it('E6 pairs by the first ranking alone, and says how far the second agrees', () => {
+    const judgedBy = (first: readonly number[], second: readonly number[]) => {
+      const rankings = ['implicit', 'implicit:1'] as const;
+      const episode = machineRole(episodeMachine, { id, iteration: 1, maxScore: 5, rankings });
+      episode.receive(promptMade());
+      episode.receive(answersMade(['a', 'b', 'c']));
+      const said = first.flatMap((_, c) =>
+        [first, second].map((scores, member) => ({
+          id: judgementId(responseId(id, c), member, 0),
+          response: responseId(id, c),
+          player: rankings[member]!,
+          verdict: score(scores[c]!),
+          generation: null,
+          left: 2 * (first.length - 1 - c) + (1 - member),
+        })),
+      );
+      return said.flatMap((one) => episode.receive(received('judgement.made', one)));
+    };
+    // By the second alone, or by the mean, the best would be another.
+    const made = bodies(judgedBy([7, 6, -3], [1, 90, 2]), 'pair.made')[0]!;
+    expect(made).toMatchObject({ chosen: { text: 'a', score: 7 }, rejected: { text: 'c', score: -3 } });
+    expect(made.consistency).toBeCloseTo(1 / 3, 12); // one pair of three in order: τ = −⅓
+    expect(made.chosen.judgements).toHaveLength(2);
+    expect(made.positives).toEqual([]);
+    const tied = bodies(judgedBy([1, 1, 1], [1, 2, 3]), 'pair.withheld')[0]!;
+    expect(tied.reason).toBe('tie');
+    expect(tied).not.toHaveProperty('consistency');
+  });
+
   it('E2 ends filtered or failed where its prompt does', () => {
     const filtered = opened().receive(
       received('prompt.filtered', { ...common, reason: 'similar', detail: '0.9 who?' }),

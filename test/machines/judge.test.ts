@@ -19,10 +19,10 @@ import {
 
 const episode = episodeId(1, 7);
 const responses = ['good', 'bad'].map((text, i) => ({ id: responseId(episode, i), text }));
-const request = (own = episode) =>
+const request = (own = episode, iteration = 1) =>
   received('judgements.request', {
     episode: own,
-    iteration: 1,
+    iteration,
     prompt: 'why?',
     responses: responses.map(({ text }, i) => ({ id: responseId(own, i), text })),
   });
@@ -164,6 +164,30 @@ describe('the judge', () => {
       expect(body!.items.map(({ keys }) => keys.length)).toEqual([count, count]);
     }
     expect(asked(judgeOf('live', { samples: 3 }).receive(request()))[0]!.items[0]!.keys).toHaveLength(3);
+  });
+
+  it('J9 implicit members are scored by likelihood, against M0, each in one request', () => {
+    const judge = judgeOf('ensemble:[implicit,implicit:1]');
+    const [now, before] = bodies(judge.receive(request(episode, 2)), 'likelihood.request');
+    expect(now).toMatchObject({
+      version: 'M2',
+      reference: 'M0',
+      items: [{ target: 'good' }, { target: 'bad' }],
+    });
+    expect(before).toMatchObject({ version: 'M1', reference: 'M0' });
+    const answer = ({ id, items }: BodyOf<'likelihood.request'>, reference: number | null) =>
+      received('likelihood.result', {
+        id,
+        items: items.map((item, i) => ({ id: item.id, logprob: -4 - 2 * i, reference, tokens: 2 })),
+      });
+    expect(judge.receive(answer(before!, -8))).toEqual([]);
+    const made = bodies(judge.receive(answer(now!, -5)), 'judgement.made');
+    expect(made.map(({ player, verdict }) => [player, verdict])).toEqual([
+      ['implicit', { status: 'score', score: 1 }],
+      ['implicit:1', { status: 'score', score: 4 }],
+      ['implicit', { status: 'score', score: -1 }],
+      ['implicit:1', { status: 'score', score: 2 }],
+    ]);
   });
 
   it('keeps episodes apart that are judged at the same time', () => {

@@ -3,7 +3,7 @@ import { machineRole } from '../../actors/role.js';
 import { type TrainerInput, trainerMachine } from '../../machines/trainer.js';
 import { episodeId, pairId, responseId, versionId, versionOf } from '../../src/protocol/ids.js';
 import type { BodyOf } from '../../src/protocol/messages.js';
-import { bodies, failure, received, types } from '../support/messages.js';
+import { bodies, failure, format, received, resultOf, sampling, types } from '../support/messages.js';
 
 const trainerOf = (change: Partial<TrainerInput> = {}) =>
   machineRole(trainerMachine, { seed: 1, player: 'dpo', eft: true, creditLot: 2, retries: 0, ...change });
@@ -119,6 +119,99 @@ describe('the trainer', () => {
     });
     const said = trainer.receive(trained({ from: versionOf(0), to: versionOf(3), objective: 'sft' }));
     expect(bodies(said, 'version.made')).toMatchObject([{ from: 'M0', reference: null }]);
+  });
+
+  it('T7 IPO and Iterative RPO: the newest version’s own pairs, with their recipe; plain DPO names none', () => {
+    const jobOf = (change: Partial<TrainerInput>) =>
+      bodies(trainerOf(change).receive(request({ episodes: 0 })), 'model.train')[0]!;
+    const pairs = { from: 'M1', objective: 'dpo', datasets: ['aift-M1'] };
+    expect(jobOf({ player: 'ipo' })).toMatchObject({
+      ...pairs,
+      recipe: { loss: 'ipo', nll: 0, agreement: 1 },
+    });
+    expect(jobOf({ player: 'irpo', alpha: 0.5 })).toMatchObject({
+      ...pairs,
+      recipe: { loss: 'sigmoid', nll: 0.5, agreement: 1 },
+    });
+    expect(jobOf({})).not.toHaveProperty('recipe');
+  });
+
+  it('T8 CREAM: the recipe’s agreement is the mean of what the iteration’s episodes say, paired or not', () => {
+    const trainer = trainerOf({ player: 'cream' });
+    const saying = (message: ReturnType<typeof paired> | ReturnType<typeof withheld>, consistency: number) =>
+      ({ ...message, body: { ...message.body, consistency } }) as typeof message;
+    trainer.receive(saying(paired(0), 1));
+    trainer.receive(saying(withheld(1), 0.5));
+    trainer.receive(withheld(2));
+    const [job] = bodies(trainer.receive(request()), 'model.train');
+    expect(job).toMatchObject({
+      datasets: ['aift-M1'],
+      recipe: { loss: 'sigmoid', nll: 0, agreement: 0.75 },
+    });
+    trainer.receive(trained());
+    const next = trainer.receive(
+      request({ iteration: 2, from: versionOf(2), to: versionOf(3), episodes: 0 }),
+    );
+    expect(bodies(next, 'model.train')[0]!.recipe!.agreement).toBe(1);
+  });
+
+  describe('SPIN', () => {
+    const spin = { sampling, format, retries: 1 };
+    const row = (i: number) => ({ id: `ift-${i}`, prompt: `p${i}`, response: `human ${i}` });
+    const given = (rows: ReturnType<typeof row>[], left: number) =>
+      received('demonstrations.given', { rows, left });
+    const begun = (change: Partial<TrainerInput> = {}) => {
+      const trainer = trainerOf({ player: 'spin', spin, ...change });
+      return { trainer, said: trainer.receive(request({ episodes: 0 })) };
+    };
+
+    it('T6 has each demonstration answered once by the newest version, then orders DPO on those pairs', () => {
+      const { trainer, said } = begun();
+      expect(types(said)).toEqual(['demonstrations.request > world']);
+      const first = trainer.receive(given([row(1), row(2)], 1));
+      expect(bodies(first, 'demonstrations.request')).toEqual([{ iteration: 1, offset: 2 }]);
+      const [one] = bodies(first, 'model.request');
+      const [two] = bodies(trainer.receive(given([row(3)], 0)), 'model.request');
+      expect(one).toMatchObject({
+        version: 'M1',
+        id: 'demonstrate/M2/0',
+        items: [{ id: 'ift-1' }, { id: 'ift-2' }],
+      });
+      const late = trainer.receive(received('model.result', resultOf(two!, () => 'model 3').body));
+      expect(types(late)).toEqual(['demonstration.answered > record']);
+      const last = trainer.receive(received('model.result', resultOf(one!, () => 'model').body));
+      expect(bodies(last, 'demonstration.answered')).toMatchObject([
+        {
+          id: '1-ift-1',
+          iteration: 1,
+          prompt: 'p1',
+          demonstration: 'human 1',
+          generation: { text: 'model' },
+        },
+        { id: '1-ift-2', demonstration: 'human 2' },
+      ]);
+      const [job] = bodies(last, 'model.train');
+      expect(job).toMatchObject({ from: 'M1', to: 'M2', objective: 'dpo', datasets: ['spin-M1'] });
+      expect(job).not.toHaveProperty('recipe');
+    });
+
+    it('T6 asks again what failed, the same, and gives up after that', () => {
+      const { trainer } = begun();
+      const [ask] = bodies(trainer.receive(given([row(1)], 0)), 'model.request');
+      expect(bodies(trainer.receive(failure(ask!.id)), 'model.request')).toEqual([ask]);
+      expect(types(trainer.receive(failure(ask!.id)))).toEqual(['training.failed > coordinator']);
+    });
+
+    it('T6 without a demonstration trains on nothing rather than waiting for ever', () => {
+      const { trainer } = begun();
+      expect(types(trainer.receive(given([], 0)))).toEqual(['model.train > model']);
+    });
+
+    it('T6 M1 is made as ever', () => {
+      const SFT = { stage: 'sft', from: versionOf(0), to: versionOf(1), iteration: 0, episodes: 0 } as const;
+      const { trainer } = { trainer: trainerOf({ player: 'spin', spin }) };
+      expect(bodies(trainer.receive(request(SFT)), 'model.train')).toMatchObject([{ objective: 'sft' }]);
+    });
   });
 
   it('T3 the data order has a key of its own for each version', () => {

@@ -28,6 +28,17 @@ describe('scoring players', () => {
     );
   });
 
+  it('gold: full marks for a correct answer, none for another, whatever else the truth is', () => {
+    const knowing: World = {
+      ...base,
+      truth: (_, response) => ({ score: 4, criteria: { correct: response === 'four' } }),
+    };
+    expect(['four', 'five'].map((text) => scoreBy(knowing, 'gold', 'p', text, keys[0]!))).toEqual([
+      { status: 'score', score: 5 },
+      { status: 'score', score: 0 },
+    ]);
+  });
+
   it('oracle: a prompt without a truth gets no score, and none is made up', () => {
     expect(scoreBy(world, 'oracle', 'P', 'abc', keys[0]!)).toEqual({
       status: 'unparseable',

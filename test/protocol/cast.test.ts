@@ -27,6 +27,7 @@ describe('a cast in shorthand', () => {
     ['lagged:2', { player: 'lagged', by: 2 }],
     ['checkpoint:./a:b', { player: 'checkpoint', dir: './a:b' }],
     ['oracle', { player: 'oracle' }],
+    ['gold', { player: 'gold' }],
     ['random', { player: 'random' }],
     ['constant:3', { player: 'constant', score: 3 }],
     ['constant:2.5', { player: 'constant', score: 2.5 }],

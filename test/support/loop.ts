@@ -10,6 +10,7 @@ import { judgeMachine } from '../../machines/judge.js';
 import { responderMachine } from '../../machines/responder.js';
 import { trainerMachine } from '../../machines/trainer.js';
 import { membersOf, parseCast } from '../../src/protocol/cast.js';
+import type { TrainerPlayer } from '../../src/protocol/config.js';
 import type { EpisodeId } from '../../src/protocol/ids.js';
 import type { Address, BodyOf, Envelope, Message, Outgoing, Received } from '../../src/protocol/messages.js';
 import { keyOf, type Rng, rngOf } from '../../src/rng.js';
@@ -24,6 +25,7 @@ export interface LoopOptions {
   readonly samples?: number;
   readonly iterations?: number;
   readonly judge?: string;
+  readonly trainer?: TrainerPlayer;
   readonly redraws?: number;
   readonly retries?: number;
   /** Share of model requests that fail. */
@@ -66,6 +68,7 @@ export function rolesOf(options: LoopOptions): (address: Address) => MachineRole
         credit,
         apprentice: false,
         judge,
+        demonstrations: options.trainer === 'spin',
       }),
     generator: () =>
       machineRole(generatorMachine, {
@@ -85,7 +88,14 @@ export function rolesOf(options: LoopOptions): (address: Address) => MachineRole
         redraws,
       }),
     trainer: () =>
-      machineRole(trainerMachine, { seed, player: 'dpo', eft: true, creditLot: LOT(credit), retries }),
+      machineRole(trainerMachine, {
+        seed,
+        player: options.trainer ?? 'dpo',
+        eft: true,
+        creditLot: LOT(credit),
+        retries,
+        spin: { sampling, format, retries },
+      }),
   };
   return (address) => {
     const id = /^episode:(.*)$/.exec(address)?.[1] as EpisodeId | undefined;
@@ -121,6 +131,14 @@ function answerTo(
           body: { counts: { ift: 2, eft: 0, ranked: 0, heldOut: 1, probes: 0 }, notes: [] },
         }),
       ];
+    case 'demonstrations.request':
+      return to({
+        type: 'demonstrations.given',
+        body: {
+          rows: [1, 2].map((i) => ({ id: `ift-${i}`, prompt: `name ${i}`, response: 'cat' })),
+          left: (body as BodyOf<'demonstrations.request'>).offset === 0 ? 2 : 0,
+        },
+      });
     case 'evaluation.request':
       return to({
         type: 'evaluation.made',
@@ -135,6 +153,14 @@ function answerTo(
       return to({
         type: 'score.result',
         body: { id, items: items.map((item) => ({ id: item.id, verdicts: item.keys.map(verdict) })) },
+      });
+    }
+    case 'likelihood.request': {
+      const { id, items } = body as BodyOf<'likelihood.request'>;
+      const some = () => ({ logprob: -rng.uniform(), reference: -rng.uniform(), tokens: 3 });
+      return to({
+        type: 'likelihood.result',
+        body: { id, items: items.map((item) => ({ id: item.id, ...some() })) },
       });
     }
     case 'model.train': {

@@ -2,11 +2,14 @@
  * One micro-batch through the train graph. What onnxruntime's scatter would race for (two tokens that share a row of the
  * embedding) is added up here, line by line, so the same task gives the same bits.
  */
+
+import type { PairRecipe } from '../../protocol/lm.js';
 import { EMBEDDING, POSITIONS, parametersOf } from '../architecture.js';
 import { type DropoutSite, dropoutMask } from '../dropout.js';
 import type { GradientSums, GradientTask } from '../engine.js';
 import { taskSequences } from '../engine-rows.js';
 import { layOut } from '../layout.js';
+import { ipoTarget, likelihoodWeights, PLAIN, pairLoss } from '../pair-loss.js';
 import type { Model } from './compiled.js';
 import { arrange, arrangementFeeds, arrangePairs, type Targets } from './lines.js';
 import { type Feeds, float32, floatsOf } from './session.js';
@@ -23,7 +26,11 @@ export async function gradient(model: Model, task: GradientTask, into: Float32Ar
   const arrangement = paired ? arrangePairs(rows, architecture.heads > architecture.kvHeads) : arrange(rows);
   const { targets } = arrangement;
   if (targets.ids.length === 0) return nothing(task, into);
-  const session = await compiled.train({ objective: task.objective, dropout: task.dropout > 0 });
+  const session = await compiled.train({
+    objective: task.objective,
+    dropout: task.dropout > 0,
+    ...(task.objective === 'dpo' && task.recipe ? { loss: task.recipe.loss } : {}),
+  });
   const out = await session.run({
     ...model.parameters(),
     ...arrangementFeeds(compiled, arrangement),
@@ -51,10 +58,11 @@ const sumsOf = (loss: number, margins: readonly number[]): GradientSums => ({
 function nothing(task: GradientTask, into: Float32Array): GradientSums {
   into.fill(0);
   if (task.objective === 'sft') return sumsOf(0, []);
-  const margins = task.pairs.map((pair) => task.beta * (pair.referenceRejected - pair.referenceChosen));
+  const { beta, recipe = PLAIN } = task;
+  const margins = task.pairs.map((pair) => pair.referenceRejected - pair.referenceChosen);
   return sumsOf(
-    margins.reduce((sum, margin) => sum + Math.log1p(Math.exp(-margin)), 0),
-    margins,
+    margins.reduce((sum, h) => sum + pairLoss(h, beta, recipe).loss, 0),
+    margins.map((h) => beta * h),
   );
 }
 
@@ -71,6 +79,24 @@ function objectiveFeeds(task: GradientTask, { sequenceOf }: Targets): Feeds {
     members: float32(members, [2 * pairs.length, count]),
     reference: float32(reference, [pairs.length, 1]),
     beta: scalar(beta),
+    ...(task.recipe ? recipeFeeds(task, task.recipe, sequenceOf) : {}),
+  };
+}
+
+type PairTask = Extract<GradientTask, { readonly objective: 'dpo' }>;
+
+function recipeFeeds(
+  task: PairTask,
+  { loss, agreement }: PairRecipe,
+  sequenceOf: Targets['sequenceOf'],
+): Feeds {
+  const weights = likelihoodWeights(task);
+  const likelihood = Float32Array.from(sequenceOf, (sequence) => weights[sequence]!);
+  return {
+    agreement: scalar(agreement),
+    disagreement: scalar(1 - agreement),
+    likelihood: float32(likelihood, [likelihood.length, 1]),
+    ...(loss === 'ipo' ? { target: scalar(ipoTarget(task.beta)) } : {}),
   };
 }
 

@@ -1,18 +1,22 @@
 /**
  * Forward and backward of one micro-batch in one graph: the loss of the objective summed over its rows, and every
  * parameter's gradient. SFT: −Σ log p. DPO (Rafailov et al. 2023): Σ −log σ(β·[(log π/π_ref)(chosen) −
- * (log π/π_ref)(rejected)]), log-probs summed over the target tokens.
+ * (log π/π_ref)(rejected)]), log-probs summed over the target tokens. Of a recipe: see ../pair-loss.ts.
  */
+
+import type { PairRecipe } from '../../protocol/lm.js';
 import { type Architecture, EMBEDDING, POSITIONS, parametersOf } from '../architecture.js';
 import { Graph, type Value } from './graph.js';
 import { embed, masked, parameterInputs, rotationInputs, sizeInputs } from './graphs.js';
-import { matmul, mul, negate, reshape, softplus, sub, targetLogprobs, total } from './ops.js';
+import { add, matmul, mul, negate, reshape, softplus, sub, targetLogprobs, total } from './ops.js';
 import { type Forward, hiddenStates, logitsOf } from './transformer.js';
 import { gradients } from './vjp.js';
 
 export interface TrainGraphKind {
   readonly objective: 'sft' | 'dpo';
   readonly dropout: boolean;
+  /** Of a recipe; absent = plain DPO, a graph of fewer nodes. */
+  readonly loss?: PairRecipe['loss'];
 }
 
 /** The two sides of a pair stand in one block, and their common beginning once. */
@@ -27,8 +31,13 @@ export const EMBEDDED = 'embedded';
 /**
  * `seed` [] is d (what is wanted) / d (sum of losses), 1 / scale. For dpo `members` [2·pairs, M] says with ones which targets
  * belong to which sequence (chosen, rejected, chosen …), `reference` [pairs, 1] is log π_ref(chosen) − log π_ref(rejected).
+ * Of a recipe, `agreement` [] and `disagreement` [] weigh the pair as it stands and reversed, `likelihood` [M, 1] each target's
+ * log-prob, and `target` [] is the margin that IPO aims at.
  */
-export function trainGraph(architecture: Architecture, { objective, dropout }: TrainGraphKind): Graph {
+export function trainGraph(
+  architecture: Architecture,
+  { objective, dropout, loss: shape }: TrainGraphKind,
+): Graph {
   const g = new Graph(`train-${objective}`);
   const ids = g.input('ids', 'int32', ['N']);
   const rotation = rotationInputs(g, 'N', architecture);
@@ -51,7 +60,7 @@ export function trainGraph(architecture: Architecture, { objective, dropout }: T
   };
   const embedded = embed(g, architecture, parameters, ids, rotation.positions);
   const logprobs = targetLogprobs(g, logitsOf(forward, hiddenStates(forward, embedded)), targets);
-  const loss = objective === 'sft' ? negate(g, total(g, logprobs)) : dpoLoss(g, logprobs);
+  const loss = objective === 'sft' ? negate(g, total(g, logprobs)) : dpoLoss(g, logprobs, shape);
   const wanted = parametersOf(architecture).filter(
     ({ name }) => name !== POSITIONS && (architecture.tiedHead || name !== EMBEDDING),
   );
@@ -64,13 +73,34 @@ export function trainGraph(architecture: Architecture, { objective, dropout }: T
   return g;
 }
 
-function dpoLoss(g: Graph, logprobs: Value): Value {
+function dpoLoss(g: Graph, logprobs: Value, shape: TrainGraphKind['loss']): Value {
   const members = g.input('members', 'float32', ['Q', 'M']);
   const reference = g.input('reference', 'float32', ['pairs', 1]);
   const beta = g.input('beta', 'float32', []);
   const sides = reshape(g, matmul(g, members, logprobs), ['pairs', 2]);
   const difference = matmul(g, sides, g.constant([2, 1], Float32Array.of(1, -1))); // [pairs, 1]
-  const margins = mul(g, sub(g, difference, reference), beta);
+  const h = sub(g, difference, reference);
+  const margins = mul(g, h, beta);
   g.output('margins', margins);
-  return total(g, softplus(g, negate(g, margins)));
+  if (shape === undefined) return total(g, softplus(g, negate(g, margins)));
+  const [forth, back] = shape === 'sigmoid' ? logistic(g, margins) : squared(g, h);
+  const agreement = g.input('agreement', 'float32', []);
+  const disagreement = g.input('disagreement', 'float32', []);
+  const both = add(g, mul(g, forth, agreement), mul(g, back, disagreement));
+  const likelihood = g.input('likelihood', 'float32', ['M', 1]);
+  return sub(g, total(g, both), total(g, mul(g, logprobs, likelihood)));
+}
+
+/** The loss of each pair as it stands, and reversed. */
+type BothWays = readonly [Value, Value];
+
+const logistic = (g: Graph, margins: Value): BothWays => [
+  softplus(g, negate(g, margins)),
+  softplus(g, margins),
+];
+
+function squared(g: Graph, h: Value): BothWays {
+  const target = g.input('target', 'float32', []);
+  const square = (x: Value) => mul(g, x, x);
+  return [square(sub(g, h, target)), square(sub(g, negate(g, h), target))];
 }

@@ -1,8 +1,9 @@
 /**
- * The two losses over target log-probabilities, and their slopes. SFT: −Σ log p. DPO (Rafailov et al. 2023):
- * −log σ(β·[(log π/π_ref)(chosen) − (log π/π_ref)(rejected)]), log-probs summed over the target tokens.
+ * The losses over target log-probabilities, and their slopes. SFT: −Σ log p. Of pairs: what ../pair-loss.ts makes of their
+ * margins, and −α/length · Σ log p of the chosen where the recipe wants it.
  */
 import type { GradientSums, GradientTask } from '../engine.js';
+import { likelihoodWeights, PLAIN, pairLoss } from '../pair-loss.js';
 
 export interface Objective {
   readonly sums: GradientSums;
@@ -34,19 +35,18 @@ function dpo(
   });
   const sums = { loss: 0, positive: 0, margin: 0 };
   const bySequence = new Float64Array(total.length);
+  const { beta, scale, recipe = PLAIN } = task;
+  const likelihood = likelihoodWeights(task);
   task.pairs.forEach((pair, i) => {
     const chosen = total[2 * i]! - pair.referenceChosen;
     const rejected = total[2 * i + 1]! - pair.referenceRejected;
-    const margin = task.beta * (chosen - rejected);
-    sums.loss += softplus(-margin);
+    const { loss, slope } = pairLoss(chosen - rejected, beta, recipe);
+    const margin = beta * (chosen - rejected);
+    sums.loss += loss - likelihood[2 * i]! * total[2 * i]!;
     sums.positive += margin > 0 ? 1 : 0;
     sums.margin += margin;
-    const slope = (task.beta * Math.exp(-softplus(margin))) / task.scale; // β·σ(−margin)
-    bySequence[2 * i] = -slope;
-    bySequence[2 * i + 1] = slope;
+    bySequence[2 * i] = (slope - likelihood[2 * i]!) / scale;
+    bySequence[2 * i + 1] = -slope / scale;
   });
   return { sums, slopes: Float32Array.from(sequenceOf, (row) => bySequence[row]!) };
 }
-
-/** log(1 + eˣ), without overflow. */
-const softplus = (x: number): number => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));

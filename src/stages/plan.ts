@@ -1,0 +1,56 @@
+/**
+ * Owns: what a version is made of, by the trainer's player: where it starts, on which datasets, by which loss. PAPER.md,
+ * "Training" (DPO from the newest version; `sft-positives`, §2.3, from M0 on the seed data and all positives so far); the
+ * variants' losses stand in variants/.
+ */
+import type { TrainerPlayer } from '../protocol/config.js';
+import { versionOf } from '../protocol/ids.js';
+import type { BodyOf } from '../protocol/messages.js';
+import { cream } from './variants/cream.js';
+import { IPO } from './variants/ipo.js';
+import { iterativeRpo } from './variants/iterative-rpo.js';
+
+export interface PlanOptions {
+  readonly player: TrainerPlayer;
+  /** Whether M1 is also trained on EFT. */
+  readonly eft: boolean;
+  /** Of `irpo`: weight of the chosen answer's likelihood. */
+  readonly alpha?: number;
+}
+
+export type Plan = Omit<BodyOf<'model.train'>, 'key' | 'stage' | 'to'>;
+
+const M0 = versionOf(0);
+const seedData = (eft: boolean) => (eft ? ['ift', 'eft'] : ['ift']);
+const through = (iteration: number) => Array.from({ length: iteration }, (_, i) => versionOf(i + 1));
+
+/** `consistencies`: of the iteration's episodes, where they have any. */
+export function planOf(
+  { player, eft, alpha = 1 }: PlanOptions,
+  { stage, iteration, from }: BodyOf<'training.request'>,
+  consistencies: Readonly<Record<string, number>>,
+): Plan {
+  if (stage === 'sft-baseline') return { from, objective: 'sft', datasets: ['ift'] };
+  if (stage === 'sft') return { from, objective: 'sft', datasets: seedData(eft) };
+  const pairs: Plan = { from, objective: 'dpo', datasets: [`aift-${versionOf(iteration)}`] };
+  switch (player) {
+    case 'dpo':
+      return pairs;
+    case 'ipo':
+      return { ...pairs, recipe: { ...IPO } };
+    case 'irpo':
+      return { ...pairs, recipe: { ...iterativeRpo(alpha) } };
+    case 'cream':
+      return { ...pairs, recipe: { ...cream(consistencies) } };
+    case 'spin':
+      return { ...pairs, datasets: [`spin-${versionOf(iteration)}`] };
+    case 'sft-positives':
+      return {
+        from: M0,
+        objective: 'sft',
+        datasets: [...seedData(eft), ...through(iteration).map((v) => `positives-${v}`)],
+      };
+    default:
+      return player satisfies never;
+  }
+}
