@@ -28,10 +28,10 @@ const jsonl = <T>(...path: string[]): T[] =>
     .map((line) => JSON.parse(line) as T);
 
 /** The Python that has TRL, datasets and pyarrow. */
-const python = process.env.SOLILOQUY_PYTHON ?? '/tmp/venv/bin/python';
+const python = process.env.SOLILOQUY_PYTHON ?? 'python3';
 const has = (...modules: string[]): boolean => {
   const found = modules.map((name) => `__import__("importlib.util").util.find_spec("${name}") is None`);
-  return existsSync(python) && spawnSync(python, ['-c', `exit(${found.join(' or ')})`]).status === 0;
+  return spawnSync(python, ['-c', `exit(${found.join(' or ')})`]).status === 0;
 };
 const noTrl = has('datasets', 'trl') ? '' : ` — skipped: ${python} has no datasets and trl`;
 const noArrow = has('pyarrow') ? '' : ` — skipped: ${python} has no pyarrow`;
