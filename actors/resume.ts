@@ -185,7 +185,7 @@ const failed = (path: string, reason: string, count: number) =>
     fix: `go on from before the failure with what caused it changed: soliloquy fork ${path} --at ${Math.max(0, count - 1)} --set …`,
   });
 
-const DRAFT = /\.\d+(\.tmp|\.part)?$/;
+const DRAFT = /\.\d+\.(tmp|part)$|^lock\.\d+$/;
 
 /** Drafts of a dead process, and versions that the log doesn't know. */
 function clean(folder: RunFolder, known: ReadonlySet<string>): void {
