@@ -57,7 +57,7 @@ export interface Company {
 }
 
 /** The config that a `run.forked` holds. */
-export const forkedConfig = ({ config }: BodyOf<'run.forked'>): Config => configSchema.parse(config);
+const forkedConfig = ({ config }: BodyOf<'run.forked'>): Config => configSchema.parse(config);
 
 export function createCompany(config: Config, world: World, doing: Doing): Company {
   const now = { config, template: templateFor(config, world), format: world.format, world };

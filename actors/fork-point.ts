@@ -5,16 +5,14 @@
 import { identityOf, type OverrideRequest, overridden } from '../src/log/overrides.js';
 import { readLog } from '../src/log/reader.js';
 import { SoliloquyError } from '../src/protocol/errors.js';
-import { type BodyOf, type Envelope, type Message, messageSchema } from '../src/protocol/messages.js';
-
-const types = new Set<string>(messageSchema.options.map(({ shape }) => shape.type.value));
+import { type BodyOf, type Envelope, MESSAGE_TYPES, type Message } from '../src/protocol/messages.js';
 
 type Test = (envelope: Envelope) => boolean;
 
 function testFor(at: string): Test {
   if (/^\d+$/.test(at)) return ({ seq }) => seq === Number(at);
   const [, type, nth] = /^([a-z.]+):([1-9]\d*)$/.exec(at) ?? [];
-  if (type !== undefined && types.has(type)) {
+  if (type !== undefined && MESSAGE_TYPES.has(type)) {
     let left = Number(nth);
     return (envelope) => envelope.type === type && --left === 0;
   }

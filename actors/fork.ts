@@ -14,12 +14,9 @@ import {
 } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { readCheckpoint } from '../src/lm/checkpoint.js';
-import { weightsHash } from '../src/lm/weights.js';
 import type { OverrideRequest } from '../src/log/overrides.js';
 import type { BackendChoice } from '../src/protocol/backends.js';
 import { type Config, type ConfigPart, resolveConfig } from '../src/protocol/config.js';
-import { versionOf } from '../src/protocol/ids.js';
 import { writeAtomic } from '../src/store/files.js';
 import { type Lock, takeLock } from '../src/store/lock.js';
 import { configText, type ForkSeam, type RunConfig, readRunConfig } from '../src/store/run-config.js';
@@ -30,7 +27,7 @@ import { createKeeper, type Keeper } from './keeper.js';
 import { createParts, type Machinery, type Parts } from './parts.js';
 import { type Refolded, refold } from './refold.js';
 import type { Progress } from './streams.js';
-import { bind, type Run, startAfter, usedBy } from './system.js';
+import { backendOf, bind, type Run, startAfter, usedBy } from './system.js';
 
 export interface ForkOptions extends Omit<Machinery, 'backend'> {
   readonly parent: string;
@@ -59,8 +56,7 @@ export async function forkRun(options: ForkOptions): Promise<Forked> {
   const point = await findForkPoint(from.log, options.at, options.overrides);
   const config = resolveConfig(found.config, options.changes);
   const changes = changesBetween(found.config, config);
-  const backend =
-    options.backend === 'auto' && found.backend ? (found.backend as BackendChoice) : options.backend;
+  const backend = backendOf(options.backend, found);
   const machinery: Machinery = { ...options, backend };
   const folder = runFolder(out);
   const parts = await createParts(machinery, folder, found.initial, config);
@@ -116,12 +112,10 @@ async function populate(populating: Populating): Promise<Run> {
   const initial = JSON.parse(found.initialText) as object;
   const used = usedBy(parts, machinery.versions);
   writeAtomic(folder.config, configText({ ...config, used, fork: seam, initial }));
-  for (const version of [versionOf(0), ...made.keys()]) share(from.model(version), folder.model(version));
+  for (const version of made.keys()) share(from.model(version), folder.model(version));
   for (const name of new Set(ordered.flatMap(({ datasets }) => datasets)))
     if (existsSync(from.data(name))) shareFile(from.data(name), folder.data(name));
   await copyBeginning(from.log, folder.log, log.bytes);
-  const base = await readCheckpoint(folder.model(versionOf(0)));
-  await parts.store.recall(versionOf(0), weightsHash(base.weights));
   for (const [version, hash] of made) await parts.store.recall(version, hash);
   const start = startAfter(fold, {
     to: 'record',

@@ -134,10 +134,9 @@ const nobody = new Proxy({} as SharedModel, {
 });
 
 /** A company that starts no job: for a replay. */
-export const createReader = (config: Config): { readonly company: Company; readonly world: World } => {
-  const world = createWorld(config);
+export const createReader = (config: Config): Company => {
   const never = async () => nobody.close() as never;
-  const company = createCompany(config, world, {
+  return createCompany(config, createWorld(config), {
     model: nobody,
     load: never,
     exists: () => false,
@@ -146,5 +145,4 @@ export const createReader = (config: Config): { readonly company: Company; reado
     onStep: () => undefined,
     onProgress: () => undefined,
   });
-  return { company, world };
 };

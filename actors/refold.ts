@@ -2,10 +2,10 @@
  * Folds a log, or its beginning, so that a run can go on from there: the company and the keeper are then in the state of the run
  * that wrote it, and what the log has made is noted.
  */
-import { createFold, type Fold } from '../src/log/fold.js';
-import { type LogEnd, readLines } from '../src/log/reader.js';
+import { createFold, type Fold, foldLog } from '../src/log/fold.js';
+import type { LogEnd } from '../src/log/reader.js';
 import type { LogStart } from '../src/log/writer.js';
-import type { VersionId } from '../src/protocol/ids.js';
+import { type VersionId, versionOf } from '../src/protocol/ids.js';
 import type { BodyOf, Envelope, Message } from '../src/protocol/messages.js';
 import type { Company } from './company.js';
 import type { Keeper } from './keeper.js';
@@ -14,7 +14,7 @@ import { isLast } from './system.js';
 
 export interface Refolded {
   readonly fold: Fold;
-  /** Versions whose weights were stored → their hashes. */
+  /** Versions whose weights were stored, M0 first → their hashes. */
   readonly made: ReadonlyMap<VersionId, string>;
   /** Trainings that were ordered. */
   readonly ordered: readonly BodyOf<'model.train'>[];
@@ -47,25 +47,8 @@ export async function refold(
     },
     isLast,
   });
-  const blocks = readLines(file);
-  let head = '';
-  let bytes = 0;
-  for (;;) {
-    const step = await blocks.next();
-    if (step.done) {
-      const { value: end } = step;
-      return { fold, ...noted.notes, log: { head: end.head, count: end.count, bytes: end.bytes }, end };
-    }
-    for (const line of step.value) {
-      if (fold.seq >= until) {
-        await blocks.return(undefined as never);
-        return { fold, ...noted.notes, log: { head, count: fold.seq, bytes }, end: null };
-      }
-      fold.take(line);
-      head = line.head;
-      bytes += line.bytes;
-    }
-  }
+  const { end, head, bytes } = await foldLog(file, fold, until);
+  return { fold, ...noted.notes, log: { head, count: fold.seq, bytes }, end };
 }
 
 function createNotes() {
@@ -83,6 +66,7 @@ function createNotes() {
       const { seq, type, body } = envelope;
       progress = nextProgress(progress, envelope);
       const said = { type, body } as Message;
+      if (said.type === 'run.start') made.set(versionOf(0), said.body.baseHash);
       if (said.type === 'model.trained') made.set(said.body.to, said.body.weightsHash);
       if (said.type === 'model.train') ordered.push(said.body);
       if (said.type === 'evaluation.made') measured.push(said.body.version);

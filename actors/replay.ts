@@ -4,9 +4,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { sha256 } from '../src/log/chain.js';
-import { createFold } from '../src/log/fold.js';
+import { createFold, foldLog } from '../src/log/fold.js';
 import { outcomeHash } from '../src/log/outcome.js';
-import { type LogEnd, readLines } from '../src/log/reader.js';
+import type { LogEnd } from '../src/log/reader.js';
 import type { BodyOf, Envelope } from '../src/protocol/messages.js';
 import { readRunConfig } from '../src/store/run-config.js';
 import { type Manifest, type RunFolder, readManifest, runFolder } from '../src/store/run-folder.js';
@@ -52,7 +52,7 @@ export async function replayRun(options: ReplayOptions): Promise<Replayed> {
   const { path, verify, until = Number.POSITIVE_INFINITY, onMessage } = options;
   const folder = runFolder(path);
   const found = readRunConfig(path);
-  const { company } = createReader(found.initial);
+  const company = createReader(found.initial);
   const verifier = verify ? createVerifier(folder, company, await encodingOf(folder)) : null;
   const outcome = outcomeHash();
   const problems: string[] = [];
@@ -69,25 +69,8 @@ export async function replayRun(options: ReplayOptions): Promise<Replayed> {
     },
     isLast,
   });
-  const blocks = readLines(folder.log);
-  let head = '';
-  let end: LogEnd | null = null;
-  reading: for (;;) {
-    const step = await blocks.next();
-    if (step.done) {
-      end = step.value;
-      break;
-    }
-    for (const line of step.value) {
-      if (fold.seq > until) break reading;
-      const envelope = fold.take(line);
-      head = line.head;
-      const held = onMessage?.(envelope);
-      if (held) await held;
-    }
-  }
-  const headHash = end?.head ?? head;
-  const done = { messages: fold.seq, headHash, outcomeHash: outcome.digest(), finished: fold.finished };
+  const { end, head } = await foldLog(folder.log, fold, until + 1, onMessage);
+  const done = { messages: fold.seq, headHash: head, outcomeHash: outcome.digest(), finished: fold.finished };
   if (verifier && end) problems.push(...(await endProblems(folder, verifier, done, end)));
   return {
     ...done,

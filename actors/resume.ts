@@ -5,7 +5,6 @@
 import { existsSync, readdirSync, rmSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { readCheckpoint } from '../src/lm/checkpoint.js';
-import { weightsHash } from '../src/lm/weights.js';
 import { openLog } from '../src/log/writer.js';
 import type { BackendChoice } from '../src/protocol/backends.js';
 import { SoliloquyError } from '../src/protocol/errors.js';
@@ -19,7 +18,7 @@ import { createParts, type Machinery, type Parts } from './parts.js';
 import { type Refolded, refold } from './refold.js';
 import { FRESH } from './sequencer.js';
 import { type Progress, START } from './streams.js';
-import { begin, bind, type Run, startAfter } from './system.js';
+import { backendOf, begin, bind, type Run, startAfter } from './system.js';
 import { baseModel } from './worlds.js';
 
 export interface ResumeOptions extends Omit<Machinery, 'backend'> {
@@ -48,8 +47,7 @@ export async function resumeRun(options: ResumeOptions): Promise<Resumed> {
   let parts: Parts | undefined;
   try {
     const manifest = existsSync(join(path, 'manifest.json')) ? readManifest(path) : null;
-    const backend =
-      options.backend === 'auto' && found.backend ? (found.backend as BackendChoice) : options.backend;
+    const backend = backendOf(options.backend, found);
     const machinery: Machinery = { ...options, backend };
     parts = await createParts(machinery, folder, found.initial, found.config);
     checkRecorded(found, parts.recorded);
@@ -109,8 +107,7 @@ async function goOn(going: Going): Promise<Resumed> {
   const notes = notesOn(end!, manifest);
   truncateSync(folder.log, log.bytes);
   if (fold.seq === 0) return { ...(await fromTheStart(going)), notes };
-  clean(folder, new Set<string>([versionOf(0), ...made.keys()]));
-  await recallBase(going);
+  clean(folder, new Set<string>(made.keys()));
   for (const [version, hash] of made) await parts.store.recall(version, hash);
   const seam = seamOf(found, refolded, end!.size - log.bytes);
   const start = startAfter(fold, seam);
@@ -121,7 +118,7 @@ async function goOn(going: Going): Promise<Resumed> {
 
 /** It died after its last message: what is derived from the log may be behind it. */
 function finish({ folder, found, manifest }: Going, keeper: Keeper, { log, made }: Refolded): void {
-  clean(folder, new Set<string>([versionOf(0), ...made.keys()]));
+  clean(folder, new Set<string>(made.keys()));
   const writer = openLog(folder.log, log);
   keeper.attach(folder, writer, manifest?.parent ?? found.fork?.parent ?? null);
   keeper.writeManifest('finished', null);
@@ -151,11 +148,6 @@ async function fromTheStart({
   });
   begin(parts, found.initialText, base);
   return { run, config: found.config, messages: 0, progress: START };
-}
-
-async function recallBase({ parts, folder }: Going): Promise<void> {
-  const base = await readCheckpoint(folder.model(versionOf(0)));
-  await parts.store.recall(versionOf(0), weightsHash(base.weights));
 }
 
 /** A fork that died before it said that it is one says so now. */

@@ -8,13 +8,14 @@ import { weightsHash } from '../src/lm/weights.js';
 import { sha256 } from '../src/log/chain.js';
 import type { Fold } from '../src/log/fold.js';
 import { type LogStart, type LogWriter, openLog } from '../src/log/writer.js';
+import type { BackendChoice } from '../src/protocol/backends.js';
 import type { Config } from '../src/protocol/config.js';
 import { reasonOf } from '../src/protocol/errors.js';
 import { versionOf } from '../src/protocol/ids.js';
 import type { Envelope, MessageType, Outgoing } from '../src/protocol/messages.js';
 import { writeAtomic } from '../src/store/files.js';
 import { type Lock, takeLock } from '../src/store/lock.js';
-import { configText } from '../src/store/run-config.js';
+import { configText, type RunConfig } from '../src/store/run-config.js';
 import { createRunFolder, type Manifest, type RunFolder, runFolder } from '../src/store/run-folder.js';
 import { createKeeper, type Keeper } from './keeper.js';
 import { createParts, type Machinery, type Parts } from './parts.js';
@@ -91,6 +92,10 @@ export const usedBy = ({ model, company, world, recorded }: Parts, versions: Mac
   format: world.format,
   ...versions,
 });
+
+/** `auto` goes on with the backend that a run was begun with. */
+export const backendOf = (asked: BackendChoice, { backend }: RunConfig): BackendChoice =>
+  asked === 'auto' && backend ? (backend as BackendChoice) : asked;
 
 /** Where the sequencer takes over from a fold. */
 export const startAfter = ({ seq, midJob, paused }: Fold, seam: Outgoing): Start => ({

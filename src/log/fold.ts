@@ -8,10 +8,10 @@
  */
 import { SoliloquyError } from '../protocol/errors.js';
 import type { Envelope, MessageType } from '../protocol/messages.js';
-import { isSealed, openLine } from './chain.js';
+import { GENESIS, isSealed, openLine } from './chain.js';
 import type { Delivery, Queued } from './delivery.js';
 import { differenceOf } from './difference.js';
-import { envelopeOf, type LogLine } from './reader.js';
+import { envelopeOf, type LogEnd, type LogLine, readLines } from './reader.js';
 
 /** Said from outside, while nothing waited. */
 const OUTSIDE: ReadonlySet<MessageType> = new Set<MessageType>([
@@ -33,6 +33,41 @@ export interface Fold {
   readonly seq: number;
   readonly finished: boolean;
   readonly paused: boolean;
+}
+
+export interface Folded {
+  /** Null where the fold ended before the log did. */
+  readonly end: LogEnd | null;
+  /** Of the lines that were folded. */
+  readonly head: string;
+  readonly bytes: number;
+}
+
+/** Folds the lines whose seq is below `until`; a promise of `taken` holds the fold. */
+export async function foldLog(
+  file: string,
+  fold: Fold,
+  until = Number.POSITIVE_INFINITY,
+  taken: (envelope: Envelope) => void | Promise<void> = () => undefined,
+): Promise<Folded> {
+  const blocks = readLines(file);
+  let head = GENESIS;
+  let bytes = 0;
+  for (;;) {
+    const step = await blocks.next();
+    if (step.done) return { end: step.value, head, bytes };
+    for (const line of step.value) {
+      if (fold.seq >= until) {
+        await blocks.return(undefined as never);
+        return { end: null, head, bytes };
+      }
+      const envelope = fold.take(line);
+      head = line.head;
+      bytes += line.bytes;
+      const held = taken(envelope);
+      if (held) await held;
+    }
+  }
 }
 
 export interface FoldOptions {

@@ -5,8 +5,8 @@
 import { z } from 'zod';
 import { SoliloquyError } from '../protocol/errors.js';
 import {
-  type BodyOf,
   type Envelope,
+  MESSAGE_TYPES,
   type Message,
   type MessageType,
   messageSchema,
@@ -19,8 +19,6 @@ export interface OverrideRequest {
   readonly path: string;
   readonly value: unknown;
 }
-
-export type Override = BodyOf<'run.forked'>['overrides'][number];
 
 const SHORT: Readonly<Record<string, MessageType>> = {
   prompt: 'prompt.made',
@@ -35,14 +33,12 @@ const wrong = (text: string, why: string) =>
     fix: 'TYPE@SEQ.path=value, such as judgement@1234.score=2 or responses@80.candidates.0.text="yes"',
   });
 
-const types = new Set<string>(messageSchema.options.map(({ shape }) => shape.type.value));
-
 export function parseOverride(text: string): OverrideRequest {
   const found = /^([\w.]+)@(\d+)\.([\w.]+)=(.*)$/s.exec(text);
   if (!found) throw wrong(text, 'can’t be read');
   const [, name, seq, path, value] = found as unknown as [string, string, string, string, string];
   const type = SHORT[name] ?? name;
-  if (!types.has(type)) throw wrong(text, `there is no message type ${name}`);
+  if (!MESSAGE_TYPES.has(type)) throw wrong(text, `there is no message type ${name}`);
   let parsed: unknown = value;
   try {
     parsed = JSON.parse(value);
@@ -68,7 +64,7 @@ export function parseOverrides(file: string, content: string): readonly Override
   if (!list.success) throw wrong(file, z.prettifyError(list.error));
   return list.data.map(({ type, seq, path, value }) => {
     const name = SHORT[type] ?? type;
-    if (!types.has(name)) throw wrong(file, `there is no message type ${type}`);
+    if (!MESSAGE_TYPES.has(name)) throw wrong(file, `there is no message type ${type}`);
     return { type: name as MessageType, seq, path, value };
   });
 }

@@ -362,6 +362,11 @@ export const messageSchema = z.discriminatedUnion('type', [
   message('eft.made', z.object({ kept: whole, leftOut: z.record(z.string(), whole) })),
 ]);
 
+/** Names of all types. */
+export const MESSAGE_TYPES: ReadonlySet<string> = new Set(
+  messageSchema.options.map(({ shape }) => shape.type.value),
+);
+
 export type Message = z.output<typeof messageSchema>;
 export type MessageType = Message['type'];
 export type MessageOf<T extends MessageType> = Extract<Message, { type: T }>;

@@ -1,6 +1,6 @@
 /** The engine contract about gradients, beyond golden numbers. */
 import { expect, it } from 'vitest';
-import type { GradientTask } from '../../src/lm/engine.js';
+import type { GradientTask, Weights } from '../../src/lm/engine.js';
 import type { PairRecipe, RngKey } from '../../src/protocol/lm.js';
 import { keyOf, rngOf } from '../../src/rng.js';
 import {
@@ -13,6 +13,25 @@ import {
   targetsIn,
   type Using,
 } from './engine-models.js';
+
+const STEP = 3e-3;
+
+/** How far the loss's finite difference along the gradient is from the gradient's length, relative. */
+async function slopeError(using: Using, weights: Weights, task: GradientTask): Promise<number> {
+  const slope = new Float32Array(weights.data.length);
+  await using(weights, async (model) => void (await model.gradient(task, slope)));
+  const norm = Math.sqrt(slope.reduce((sum, x) => sum + x * x, 0));
+  const lossAt = async (step: number): Promise<number> => {
+    const moved = { ...weights, data: weights.data.map((x, i) => x + (step * slope[i]!) / norm) };
+    let loss = Number.NaN;
+    await using(moved, async (model) => {
+      loss = (await model.gradient(task, new Float32Array(slope.length))).loss / task.scale;
+    });
+    return loss;
+  };
+  const measured = ((await lossAt(STEP)) - (await lossAt(-STEP))) / (2 * STEP);
+  return Math.abs(measured / norm - 1);
+}
 
 export function gradientLaws(using: Using): void {
   it.each([
@@ -27,20 +46,7 @@ export function gradientLaws(using: Using): void {
       const rows = Array.from({ length: 6 }, () => randomSequence(rng));
       const keys = rows.map((_, i): RngKey => [i, 11]);
       const task: GradientTask = { objective: 'sft', rows, keys, scale: targetsIn(rows), dropout: 0.3 };
-      const slope = new Float32Array(weights.data.length);
-      await using(weights, async (model) => void (await model.gradient(task, slope)));
-      const norm = Math.sqrt(slope.reduce((sum, x) => sum + x * x, 0));
-      const lossAt = async (step: number): Promise<number> => {
-        const moved = { ...weights, data: weights.data.map((x, i) => x + (step * slope[i]!) / norm) };
-        let loss = Number.NaN;
-        await using(moved, async (model) => {
-          loss = (await model.gradient(task, new Float32Array(slope.length))).loss / task.scale;
-        });
-        return loss;
-      };
-      const step = 3e-3;
-      const measured = ((await lossAt(step)) - (await lossAt(-step))) / (2 * step);
-      expect(Math.abs(measured / norm - 1)).toBeLessThan(5e-3);
+      expect(await slopeError(using, weights, task)).toBeLessThan(5e-3);
     },
   );
 
@@ -61,20 +67,7 @@ export function gradientLaws(using: Using): void {
       [i, 18],
     ]);
     const task: GradientTask = { objective: 'dpo', beta: 0.1, recipe, pairs, keys, scale: 3, dropout: 0.2 };
-    const slope = new Float32Array(weights.data.length);
-    await using(weights, async (model) => void (await model.gradient(task, slope)));
-    const norm = Math.sqrt(slope.reduce((sum, x) => sum + x * x, 0));
-    const lossAt = async (step: number): Promise<number> => {
-      const moved = { ...weights, data: weights.data.map((x, i) => x + (step * slope[i]!) / norm) };
-      let loss = Number.NaN;
-      await using(moved, async (model) => {
-        loss = (await model.gradient(task, new Float32Array(slope.length))).loss / task.scale;
-      });
-      return loss;
-    };
-    const step = 3e-3;
-    const measured = ((await lossAt(step)) - (await lossAt(-step))) / (2 * step);
-    expect(Math.abs(measured / norm - 1)).toBeLessThan(5e-3);
+    expect(await slopeError(using, weights, task)).toBeLessThan(5e-3);
   });
 
   it('gradient — the recipe of plain DPO gives the numbers of plain DPO', async () => {
