@@ -7,6 +7,7 @@ import type { BackendChoice } from '../src/protocol/backends.js';
 import { type VersionId, versionId } from '../src/protocol/ids.js';
 import type { OptimizerConfig, SampleRow } from '../src/protocol/lm.js';
 import { keyOf } from '../src/rng.js';
+import { ADAMW } from './workload.js';
 
 const PROMPT = 24;
 const NEW = 16;
@@ -18,15 +19,8 @@ const optimizer: OptimizerConfig = {
   learningRate: 1e-5,
   finalLearningRate: 1e-6,
   warmupSteps: 1,
-  epochs: 1,
-  batchSize: 16,
   microBatchSize: 4,
-  weightDecay: 0,
-  beta1: 0.9,
-  beta2: 0.999,
-  epsilon: 1e-8,
-  clipNorm: 1,
-  dropout: 0,
+  ...ADAMW,
 };
 
 export interface Subject {

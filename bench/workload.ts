@@ -27,6 +27,18 @@ export const LOOP = {
   judgement: 24,
 };
 
+/** One epoch of plain AdamW: what all trainings here share. */
+export const ADAMW = {
+  epochs: 1,
+  batchSize: STEP_ROWS,
+  weightDecay: 0,
+  beta1: 0.9,
+  beta2: 0.999,
+  epsilon: 1e-8,
+  clipNorm: 1,
+  dropout: 0,
+} as const;
+
 export type Objective = 'sft' | 'dpo';
 export type Rows = readonly (readonly number[])[];
 

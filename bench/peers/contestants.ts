@@ -10,11 +10,11 @@ import type { OptimizerConfig, SampleRow, TrainData } from '../../src/protocol/l
 import { keyOf } from '../../src/rng.js';
 import type { BenchModel } from '../sizes.js';
 import {
+  ADAMW,
   BETA,
   LEARNING_RATE,
   type Objective,
   type Rows,
-  STEP_ROWS,
   targetStartOf,
   trainingBatches,
 } from '../workload.js';
@@ -55,15 +55,8 @@ const optimizerOf = (objective: Objective): OptimizerConfig => ({
   learningRate: LEARNING_RATE,
   finalLearningRate: LEARNING_RATE,
   warmupSteps: 0,
-  epochs: 1,
-  batchSize: STEP_ROWS,
   microBatchSize: product[objective].microBatchSize,
-  weightDecay: 0,
-  beta1: 0.9,
-  beta2: 0.999,
-  epsilon: 1e-8,
-  clipNorm: 1,
-  dropout: 0,
+  ...ADAMW,
 });
 
 function trainData(objective: Objective, steps: number, vocabulary: number): TrainData {

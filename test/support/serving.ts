@@ -4,7 +4,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import OpenAI from 'openai';
-import type { Architecture } from '../../src/lm/architecture.js';
 import type { Checkpoint, TokenizerFiles } from '../../src/lm/checkpoint.js';
 import { initialise } from '../../src/lm/initialise.js';
 import { createLanguageModel, type SharedModel } from '../../src/pool/language-model.js';
@@ -13,6 +12,7 @@ import type { SampleRow } from '../../src/protocol/lm.js';
 import { createChatFormat } from '../../src/serve/chat-format.js';
 import type { ServeOptions } from '../../src/serve/options.js';
 import { type RunningServer, startServer } from '../../src/serve/server.js';
+import { tinyLlama } from './architecture.js';
 
 const chat = join(import.meta.dirname, '../fixtures/chat');
 
@@ -32,23 +32,7 @@ export function chatFiles(style: string): TokenizerFiles {
 
 /** A random model that speaks a style's tokens. */
 export function randomCheckpoint(tokenizer: TokenizerFiles, vocabSize: number): Checkpoint {
-  const architecture: Architecture = {
-    family: 'llama',
-    vocabSize,
-    hiddenSize: 16,
-    intermediateSize: 24,
-    layers: 1,
-    heads: 2,
-    kvHeads: 1,
-    headDim: 8,
-    rmsNormEps: 1e-5,
-    ropeTheta: 10_000,
-    ropeScaling: null,
-    maxPositions: 256,
-    tiedHead: true,
-    attentionBias: false,
-    mlpBias: false,
-  };
+  const architecture = tinyLlama(vocabSize, 256);
   return {
     weights: initialise(architecture, 1),
     tokenizer,

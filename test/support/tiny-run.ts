@@ -5,7 +5,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createRun, type Run, type RunEnd, type RunOptions } from '../../actors/system.js';
-import type { Architecture } from '../../src/lm/architecture.js';
 import { writeCheckpoint } from '../../src/lm/checkpoint-writer.js';
 import { initialise } from '../../src/lm/initialise.js';
 import { readWholeLog } from '../../src/log/reader.js';
@@ -14,24 +13,9 @@ import type { Envelope } from '../../src/protocol/messages.js';
 import { worldPresets } from '../../src/protocol/presets.js';
 import { tokenizerConfig, tokenizerJson } from '../../src/worlds/microworld/tokenizer.js';
 import { TOKENS } from '../../src/worlds/microworld/vocabulary.js';
+import { tinyLlama } from './architecture.js';
 
-const architecture: Architecture = {
-  family: 'llama',
-  vocabSize: TOKENS.length,
-  hiddenSize: 16,
-  intermediateSize: 24,
-  layers: 1,
-  heads: 2,
-  kvHeads: 1,
-  headDim: 8,
-  rmsNormEps: 1e-5,
-  ropeTheta: 10_000,
-  ropeScaling: null,
-  maxPositions: 128,
-  tiedHead: true,
-  attentionBias: false,
-  mlpBias: false,
-};
+const architecture = tinyLlama(TOKENS.length, 128);
 
 export const temporaryFolder = (): { readonly path: string; remove(): void } => {
   const path = mkdtempSync(join(tmpdir(), 'soliloquy-test-'));
