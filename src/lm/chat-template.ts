@@ -27,8 +27,12 @@ export interface RenderOptions {
 
 export interface ChatTemplate {
   render(messages: readonly ChatMessage[], options?: RenderOptions): string;
-  /** Ids of a conversation, up to where the assistant's answer begins. */
-  encode(messages: readonly ChatMessage[]): number[];
+  /** Ids of a conversation, by default up to where the assistant's answer begins. */
+  encode(messages: readonly ChatMessage[], options?: RenderOptions): number[];
+  /** As `encode`, of whatever text is made of these messages. */
+  encodeText(messages: readonly ChatMessage[], text: (messages: readonly ChatMessage[]) => string): number[];
+  /** Ids that only the template can write. */
+  readonly specialIds: ReadonlySet<number>;
   /** What ends an answer: the generation config's end tokens, and the tokenizer config's. */
   readonly stopIds: readonly number[];
 }
@@ -180,17 +184,17 @@ export function createChatTemplate(
   const specials: PlainSpecials = createPlainSpecials(files, tokenizer);
   const eos = textOf(config.eos_token);
   const eosId = eos === undefined ? undefined : tokenizer.tokenId(eos);
+  const encodeText: ChatTemplate['encodeText'] = (messages, text) =>
+    specials.encode(
+      messages.map(({ content }) => content),
+      (contents) => text(messages.map(({ role }, i) => ({ role, content: contents[i]! }))),
+    );
   return {
     render: (messages, { generationPrompt = true } = {}) => render(messages, generationPrompt),
-    encode: (messages) =>
-      specials.encode(
-        messages.map(({ content }) => content),
-        (contents) =>
-          render(
-            messages.map((message, i) => ({ role: message.role, content: contents[i]! })),
-            true,
-          ),
-      ),
+    encode: (messages, { generationPrompt = true } = {}) =>
+      encodeText(messages, (said) => render(said, generationPrompt)),
+    encodeText,
+    specialIds: specials.ids,
     stopIds: [...new Set([...tokenizer.eosIds, ...(eosId === undefined ? [] : [eosId])])],
   };
 }

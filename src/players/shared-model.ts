@@ -116,7 +116,7 @@ async function answerBatch(
   try {
     await load(version);
     const known = batch.flatMap(({ body }) => recordedIn(options, body));
-    const rows = batch.flatMap(({ body }) => rowsOf(model, version, body.sampling, body.stop, body.items));
+    const rows = batch.flatMap(({ body }) => rowsOf(model, version, body, body.items));
     const made = await sampleBatch(
       model,
       version,
