@@ -13,6 +13,7 @@ import { z } from 'zod';
 import { reasonOf, SoliloquyError } from '../protocol/errors.js';
 import type { Clock, Tokenizer } from '../protocol/ports.js';
 import type { TokenizerFiles } from './checkpoint.js';
+import { heedStripArguments, stripFunctions } from './jinja-strip.js';
 import { createPlainSpecials, type PlainSpecials } from './plain-specials.js';
 
 export interface ChatMessage {
@@ -92,7 +93,9 @@ export function strftime(at: Date, format: string): string {
 
 function compile(text: string): Template {
   try {
-    return new Template(text);
+    const template = new Template(text);
+    heedStripArguments(template.parsed);
+    return template;
   } catch (cause) {
     throw new SoliloquyError(
       'tokenizer.invalid',
@@ -140,6 +143,7 @@ const globalsOf = (clock: Clock): Readonly<Record<string, unknown>> => ({
   False: false,
   None: null,
   range,
+  ...stripFunctions,
   raise_exception: (message: string) => {
     throw new Error(message);
   },
