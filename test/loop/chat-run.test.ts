@@ -239,6 +239,25 @@ describe('how a run speaks', () => {
     expect(existsSync(out())).toBe(false);
   });
 
+  it('SPIN and CREAM go through it too: demonstrations asked, likelihoods of the templated answer', async () => {
+    const spin = await finishedRun(config({ cast: { trainer: 'spin' } }), out(), { clock: clock() });
+    expect(spin.end.status).toBe('finished');
+    expect(bodies('model.request', spin).map(({ through }) => through)).toContain('chat');
+    expect(bodies('demonstration.answered', spin).length).toBeGreaterThan(0);
+    const judge = 'ensemble:[implicit,implicit:1]';
+    const cream = await finishedRun(config({ cast: { trainer: 'cream', judge } }), out(), { clock: clock() });
+    expect(cream.end.status).toBe('finished');
+    const asks = bodies('likelihood.request', cream);
+    const told = new Map(bodies('likelihood.result', cream).map((one) => [one.id, one.items]));
+    expect(asks.length).toBeGreaterThan(1);
+    for (const { id, through, items } of asks) {
+      expect(through).toBe('chat');
+      const answer = ({ target }: { target: string }) => tokenizer.encode(`${target}<|im_end|>`).length;
+      const plain = items.map((one, i) => ({ one, i })).filter(({ one }) => !one.target.includes('<|'));
+      for (const { one, i } of plain) expect(told.get(id)![i]!.tokens).toBe(answer(one));
+    }
+  }, 120_000);
+
   it('a judge of another family is asked through its own template', async () => {
     const other = await writeChatModel(join(folder.path, 'llama3'), 'llama3');
     const theirs = tokenizerOf(chatFiles('llama3'), { bosId: undefined, eosIds: [] });
