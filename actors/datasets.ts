@@ -16,11 +16,11 @@ import type {
   PromptFormat,
   SeedData,
 } from '../src/protocol/records.js';
+import { readingOf } from '../src/stages/reading.js';
 import type { TextRow } from '../src/stages/seed.js';
 import {
   encodePreferences,
   encodeSft,
-  endOf,
   type PairFact,
   type PositiveFact,
   preferenceTexts,
@@ -128,7 +128,7 @@ export function createDatasets(options: DatasetOptions): Datasets {
   };
 
   const build: Datasets['build'] = ({ objective, datasets, recipe }, tokenizer, maxTokens, write) => {
-    const end = endOf(tokenizer);
+    const { row: encode } = readingOf(tokenizer, options.format.through);
     const hashes: string[] = [];
     const put = (name: string, rows: readonly object[]) => {
       const content = jsonl(rows);
@@ -142,7 +142,7 @@ export function createDatasets(options: DatasetOptions): Datasets {
           : preferenceTexts(pairs.get(versionIn(name)) ?? [], options.format),
       );
       put(datasets[0]!, texts);
-      const { rows, tooLong } = encodePreferences(texts, tokenizer, end, maxTokens);
+      const { rows, tooLong } = encodePreferences(texts, encode, maxTokens);
       return {
         data: { objective, rows, beta: options.config.dpo.beta, ...(recipe && { recipe }) },
         rows: rows.length,
@@ -155,7 +155,7 @@ export function createDatasets(options: DatasetOptions): Datasets {
       put(name, file);
       return text;
     });
-    const { rows, tooLong } = encodeSft(texts, tokenizer, end, maxTokens);
+    const { rows, tooLong } = encodeSft(texts, encode, maxTokens);
     return {
       data: { objective, rows },
       rows: rows.length,

@@ -2,7 +2,7 @@
  * What an evaluation asks of the model: answers to held-out prompts, verdicts of the cast judge, judgements of the probe
  * bank. Owns the batches and nothing else; facts and numbers are made of it in evaluator.ts.
  */
-import { type Prompted, rowsOf, sampleBatch } from '../src/players/sampling.js';
+import { type Asking, type Prompted, rowsOf, sampleBatch } from '../src/players/sampling.js';
 import { scoreBy } from '../src/players/scorer.js';
 import {
   castText,
@@ -14,12 +14,13 @@ import {
 } from '../src/protocol/cast.js';
 import type { Config } from '../src/protocol/config.js';
 import type { VersionId } from '../src/protocol/ids.js';
-import type { RngKey, Sampling } from '../src/protocol/lm.js';
+import type { RngKey } from '../src/protocol/lm.js';
 import type { BodyOf, Generation, Verdict } from '../src/protocol/messages.js';
 import type { LanguageModel, World } from '../src/protocol/ports.js';
 import type { JudgeTemplate, SeedData } from '../src/protocol/records.js';
 import { parseVerdict } from '../src/stages/judge.js';
 import { keys } from '../src/stages/keys.js';
+import { readingOf } from '../src/stages/reading.js';
 import { chatPrompt, judgePrompt } from '../src/stages/templates.js';
 
 export interface Measuring {
@@ -51,15 +52,14 @@ export async function answerHeldOut(
   reference: VersionId | null,
 ): Promise<Answered[]> {
   const { config, world } = options;
+  const { stop, through } = world.format;
+  const asking = { sampling: config.evaluate.sampling, stop: stop.response, through };
   const { heldOut } = options.seedData();
-  const stop = world.format.stop.response;
   const rows = heldOut.map(({ id, prompt }) => ({
     prompt: chatPrompt(world.format, prompt),
     keys: [keys.heldOut(config.seed, id)],
   }));
-  const outputs = (await sampleAll(options, version, config.evaluate.sampling, stop, rows)).map(
-    ([one]) => one!,
-  );
+  const outputs = (await sampleAll(options, version, asking, rows)).map(([one]) => one!);
   const own = reference ? await logprobsOf(options, version, rows, outputs) : [];
   const other = reference ? await logprobsOf(options, reference, rows, outputs) : [];
   return heldOut.map(({ id, prompt }, i) => ({
@@ -77,15 +77,15 @@ export async function answerHeldOut(
 
 /** Σ log p of each answer's tokens and its end, at temperature 1; null where it doesn't fit the context. */
 async function logprobsOf(
-  { load, model }: Measuring,
+  { load, model, world }: Measuring,
   by: VersionId,
   asked: readonly Prompted[],
   said: readonly Generation[],
 ): Promise<(number | null)[]> {
   await load(by);
-  const tokenizer = model.tokenizer(by);
-  const end = tokenizer.eosIds.slice(0, 1);
-  const starts = asked.map(({ prompt }) => tokenizer.encodePrompt(prompt));
+  const reading = readingOf(model.tokenizer(by), world.format.through);
+  const end = reading.endId === undefined ? [] : [reading.endId];
+  const starts = asked.map(({ prompt }) => reading.prompt(prompt));
   const sequences = said.map(({ ids, finish }, i) => [
     ...starts[i]!,
     ...ids,
@@ -147,7 +147,9 @@ export async function judgeBy(options: Measuring, version: VersionId, cases: rea
     prompt: judgePrompt(template, prompt, response),
     keys,
   }));
-  const outputs = await sampleAll(options, version, config.judge.sampling, world.format.stop.judgement, rows);
+  const { stop, through } = world.format;
+  const asking = { sampling: config.judge.sampling, stop: stop.judgement, through };
+  const outputs = await sampleAll(options, version, asking, rows);
   return outputs.map((samples) => ({
     texts: samples.map(({ text }) => text),
     verdicts: samples.map(({ text }) => parseVerdict(text, template)),
@@ -179,13 +181,12 @@ export async function judgeProbes(
 async function sampleAll(
   { model, config }: Measuring,
   version: VersionId,
-  sampling: Sampling,
-  stop: readonly string[],
+  asking: Asking,
   items: readonly Prompted[],
 ): Promise<Generation[][]> {
   const batches = batchesOf(items, config.flow.batchRows);
   const outputs = await Promise.all(
-    batches.map((batch) => sampleBatch(model, version, rowsOf(model, version, sampling, stop, batch))),
+    batches.map((batch) => sampleBatch(model, version, rowsOf(model, version, asking, batch))),
   );
   const flat = outputs.flat();
   let at = 0;

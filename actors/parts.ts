@@ -24,6 +24,7 @@ import type { BodyOf } from '../src/protocol/messages.js';
 import type { Clock, Recording, World } from '../src/protocol/ports.js';
 import { type RunFolder, runFolder } from '../src/store/run-folder.js';
 import { type Company, createCompany } from './company.js';
+import { checkTemplates, clockOf } from './format.js';
 import type { Sequencer } from './sequencer.js';
 import { createVersionStore, trainAndStore, type VersionStore } from './versions.js';
 import { checkCasts, checkpointsIn, createWorld, recordingsIn } from './worlds.js';
@@ -68,13 +69,14 @@ export async function createParts(
   const world = createWorld(first);
   checkCasts(config, world);
   const casts = await castCheckpoints(first, config);
+  checkTemplates(first, casts);
   const recordings = await recordingsOf(first, config);
   const interject: Sequencer['interject'] = (...said) => parts.speaker?.(...said);
   const onWorkerCrash = ({ task, attempt, reason }: WorkerCrash) => {
     const body = { task: task ?? 'idle', attempt, reason };
     interject('model', { to: 'record', message: { type: 'worker.crashed', body } });
   };
-  const model = await createModel({ workers, backend, onWorkerCrash, faults });
+  const model = await createModel({ workers, backend, onWorkerCrash, faults, ...clockOf(first) });
   for (const [version, checkpoint] of casts) model.register(version, checkpoint);
   const store = createVersionStore(model, folder);
   const measuring$: Parts['measuring$'] = new Subject();

@@ -53,7 +53,7 @@ export async function replayRun(options: ReplayOptions): Promise<Replayed> {
   const folder = runFolder(path);
   const found = readRunConfig(path);
   const company = createReader(found.initial);
-  const verifier = verify ? createVerifier(folder, company, await encodingOf(folder)) : null;
+  const verifier = verify ? createVerifier(folder, company, await encodingOf(folder, found.initial)) : null;
   const outcome = outcomeHash();
   const problems: string[] = [];
   let pairs = 0;

@@ -5,9 +5,11 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { withChat } from '../src/lm/chat-encoding.js';
 import { readCheckpoint } from '../src/lm/checkpoint.js';
 import { tokenizerOf } from '../src/lm/tokenizer.js';
 import { weightsHash } from '../src/lm/weights.js';
+import type { Config } from '../src/protocol/config.js';
 import { type VersionId, versionOf } from '../src/protocol/ids.js';
 import type { BodyOf, Envelope, Message } from '../src/protocol/messages.js';
 import type { Tokenizer } from '../src/protocol/ports.js';
@@ -15,6 +17,7 @@ import { parseVerdict } from '../src/stages/judge.js';
 import { type EvaluationFacts, metricsOf } from '../src/stages/metrics.js';
 import type { RunFolder } from '../src/store/run-folder.js';
 import type { Company } from './company.js';
+import { clockOf } from './format.js';
 import { metricLines } from './keeper.js';
 
 export interface Verifier {
@@ -37,10 +40,11 @@ export interface Encoding {
   readonly maxTokens: number;
 }
 
-export async function encodingOf(folder: RunFolder): Promise<Encoding> {
+export async function encodingOf(folder: RunFolder, config: Config): Promise<Encoding> {
   const checkpoint = await readCheckpoint(folder.model(versionOf(0)));
   const maxTokens = checkpoint.weights.architecture.maxPositions;
-  return { tokenizer: tokenizerOf(checkpoint.tokenizer!, checkpoint), maxTokens };
+  const files = checkpoint.tokenizer!;
+  return { tokenizer: withChat(tokenizerOf(files, checkpoint), files, clockOf(config).clock), maxTokens };
 }
 
 export function createVerifier(folder: RunFolder, company: Company, encoding: Encoding): Verifier {

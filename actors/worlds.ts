@@ -7,11 +7,11 @@ import type { Config } from '../src/protocol/config.js';
 import { SoliloquyError } from '../src/protocol/errors.js';
 import type { World } from '../src/protocol/ports.js';
 import type { JudgeTemplate } from '../src/protocol/records.js';
-import { builtInTemplates } from '../src/protocol/templates.js';
+import { builtInTemplates, chatFormat, plainFormat } from '../src/protocol/templates.js';
 import { createMicroworld } from '../src/worlds/microworld/index.js';
 import { createOpenAssistant } from '../src/worlds/open-assistant/world.js';
 
-/** The world that a config names. */
+/** The world that a config names; a format that isn't settled yet (format.ts) is plain, as in runs of before. */
 export function createWorld({ world, seed }: Config): World {
   if (world.name === 'microworld')
     return createMicroworld({
@@ -33,6 +33,7 @@ export function createWorld({ world, seed }: Config): World {
     heldOutShare: world.heldOutShare,
     maxPromptChars: world.maxChars,
     maxReplyChars: world.maxChars,
+    format: world.format === 'chat' ? chatFormat : plainFormat,
   });
 }
 

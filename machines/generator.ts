@@ -11,6 +11,7 @@ import type { PromptFormat } from '../src/protocol/records.js';
 import { chooseShots, inventionPrompt, type PromptRules, type ShotCounts } from '../src/stages/invent.js';
 import { keys } from '../src/stages/keys.js';
 import { emptyPool } from '../src/stages/prompt-pool.js';
+import { throughOf } from '../src/stages/reading.js';
 import { answers, as, type Emitted, type Holding, pausing, type Said, say } from './machine.js';
 import { type Ask, type Screening, settle } from './screening.js';
 
@@ -53,6 +54,7 @@ function modelRequest({ input, request }: Context, id: string, asks: readonly As
     version,
     sampling: { ...input.sampling },
     stop: [...input.format.stop.prompt],
+    ...throughOf(input.format),
     ...recordOf(input.cast),
     items,
   });

@@ -21,6 +21,7 @@ import {
   withRedraws,
 } from '../src/stages/bench.js';
 import { parseVerdict } from '../src/stages/judge.js';
+import { throughOf } from '../src/stages/reading.js';
 import { judgePrompt } from '../src/stages/templates.js';
 import { likelihoodRequest, rewardsIn } from '../src/stages/variants/cream.js';
 import { answers, as, type Emitted, type Holding, pausing, type Said, say, without } from './machine.js';
@@ -81,6 +82,7 @@ function askFor(input: JudgeInput, id: string, { request, seats }: Open): Said {
     version,
     sampling: { ...input.sampling },
     stop: [...input.format.stop.judgement],
+    ...throughOf(input.format),
     ...recordOf(member),
     items,
   });

@@ -9,6 +9,7 @@ import type { Sampling } from '../src/protocol/lm.js';
 import type { BodyOf, Received } from '../src/protocol/messages.js';
 import type { PromptFormat } from '../src/protocol/records.js';
 import { keys } from '../src/stages/keys.js';
+import { throughOf } from '../src/stages/reading.js';
 import { chatPrompt } from '../src/stages/templates.js';
 import { answers, as, type Emitted, type Holding, pausing, say, without } from './machine.js';
 
@@ -42,6 +43,7 @@ function modelRequest(
     version: versionFor(cast, iteration),
     sampling: { ...sampling },
     stop: [...format.stop.response],
+    ...throughOf(format),
     ...recordOf(cast),
     items: [
       {

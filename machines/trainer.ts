@@ -10,6 +10,7 @@ import type { BodyOf, Received } from '../src/protocol/messages.js';
 import type { Demonstration, PromptFormat } from '../src/protocol/records.js';
 import { keys } from '../src/stages/keys.js';
 import { type PlanOptions, planOf } from '../src/stages/plan.js';
+import { throughOf } from '../src/stages/reading.js';
 import { answeredIn, itemsFor } from '../src/stages/variants/spin.js';
 import { answers, as, type Emitted, type Holding, pausing, type Said, say, without } from './machine.js';
 
@@ -65,6 +66,7 @@ function askAnswers({ input, request }: Context, id: string, rows: readonly Demo
     version: from,
     sampling: { ...sampling },
     stop: [...format.stop.response],
+    ...throughOf(format),
     items: itemsFor(rows, format, input.seed, from),
   });
 }

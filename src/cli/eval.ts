@@ -5,15 +5,17 @@
 import Table from 'cli-table3';
 import { Command, Option } from 'commander';
 import { evaluate } from '../../actors/evaluator.js';
+import { clockOf, settledFormat } from '../../actors/format.js';
 import { createWorld, templateFor } from '../../actors/worlds.js';
 import { readCheckpoint } from '../lm/checkpoint.js';
 import type { SharedModel } from '../pool/language-model.js';
+import type { Config } from '../protocol/config.js';
 import { SoliloquyError } from '../protocol/errors.js';
 import type { VersionId } from '../protocol/ids.js';
 import type { BodyOf, Metric } from '../protocol/messages.js';
 import { type Subject, type SubjectOptions, subjectOf } from './evaluation-subject.js';
 import { withLanguageModel } from './one-model.js';
-import { type Machinery, printJson, wholeNumber, withMachinery } from './options.js';
+import { type Machinery, printJson, systemClock, wholeNumber, withMachinery } from './options.js';
 
 interface Options extends Machinery, SubjectOptions {
   readonly json?: true;
@@ -60,12 +62,14 @@ export function evalCommand(): Command {
 }
 
 async function measure(name: string, options: Options): Promise<void> {
-  const subject = subjectOf(name, options);
-  const { config, version } = subject;
+  const found = subjectOf(name, options);
+  const { version } = found;
+  const config = await configOf(found);
+  const subject = { ...found, config };
   const world = createWorld(config);
   const seedData = await world.seed();
   const silent = options.json || options.quiet || !process.stderr.isTTY;
-  await withLanguageModel(options, async (model) => {
+  await withLanguageModel({ ...options, ...clockOf(config) }, async (model) => {
     const load = loaderOf(model, subject);
     await load(version);
     const facts = await evaluate(
@@ -97,6 +101,13 @@ async function measure(name: string, options: Options): Promise<void> {
       });
     process.stdout.write(`${headOf(subject, world.name, model.backend)}\n${tableOf(told)}\n`);
   });
+}
+
+/** A run's model is asked as in its run, a plain one through its chat template where it has one. */
+async function configOf({ version, config, folderOf, inRun }: Subject): Promise<Config> {
+  const dir = folderOf(version);
+  if (inRun || dir === undefined) return config;
+  return settledFormat(config, await readCheckpoint(dir), systemClock);
 }
 
 const loaderOf =

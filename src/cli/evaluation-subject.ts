@@ -21,6 +21,8 @@ export interface SubjectOptions {
 export interface Subject {
   readonly version: VersionId;
   readonly config: Config;
+  /** A version of a run, with that run's config. */
+  readonly inRun: boolean;
   /** What did the run's numbers; null for a plain model. */
   readonly backend: string | null;
   /** Folder of a version, among those that existed when this one was measured. */
@@ -47,7 +49,7 @@ function subjectInRun(
   const known = versionsIn(path);
   const born = new Set(known.slice(0, known.indexOf(version) + 1));
   const folderOf = (other: VersionId) => (born.has(other) ? runFolder(path).model(other) : castFolder(other));
-  return { version: versionId(version), config, backend, folderOf };
+  return { version: versionId(version), config, inRun: true, backend, folderOf };
 }
 
 function plainSubject({ dir }: ModelArgument, options: SubjectOptions): Subject {
@@ -57,6 +59,7 @@ function plainSubject({ dir }: ModelArgument, options: SubjectOptions): Subject 
   return {
     version,
     config,
+    inRun: false,
     backend: null,
     folderOf: (other) => (other === version ? dir : castFolder(other)),
   };

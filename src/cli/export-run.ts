@@ -22,7 +22,8 @@ export const isRunFormat = (format: string): format is RunFormat => RUN_FORMATS.
 export interface RunExport {
   readonly format: RunFormat;
   readonly to: string;
-  readonly style: TrlStyle;
+  /** Absent: as the run's models were asked. */
+  readonly style?: TrlStyle;
   readonly force?: true;
   readonly json?: true;
 }

@@ -70,7 +70,7 @@ export function exportCommand(): Command {
     .addOption(
       new Option(
         '--style <name>',
-        'trl: texts as our models see them, or lists of messages for a chat template (default: standard)',
+        'trl: texts as our models see them, or lists of messages for a chat template (default: as the run’s models were asked)',
       ).choices(['standard', 'conversational']),
     )
     .option('--force', 'replace an earlier export in --to; files of other names stay')
@@ -88,7 +88,7 @@ async function exportAny(name: string, options: Options): Promise<void> {
   if (!isRunFormat(format)) return exportModel(name, { ...options, format });
   if (model !== undefined)
     throw wrong(`--format ${format} is made of a whole run: --model has no place there`);
-  return exportRun(name, { ...options, format, style: style ?? 'standard' });
+  return exportRun(name, { ...options, format });
 }
 
 const wrong = (message: string) => new SoliloquyError('usage', message, { fix: 'leave that flag out' });

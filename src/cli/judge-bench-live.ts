@@ -10,12 +10,12 @@ import { SoliloquyError } from '../protocol/errors.js';
 import type { RngKey } from '../protocol/lm.js';
 import type { Verdict } from '../protocol/messages.js';
 import type { JudgeTemplate } from '../protocol/records.js';
-import { plainFormat } from '../protocol/templates.js';
 import { rngOf } from '../rng.js';
 import { meanScore, parseVerdict } from '../stages/judge.js';
 import { keys } from '../stages/keys.js';
 import type { JudgedRanking } from '../stages/measures.js';
 import { judgePrompt } from '../stages/templates.js';
+import { promptFormatOf } from './chat-model.js';
 import { modelArgument } from './model-argument.js';
 import { MODEL, withLanguageModel } from './one-model.js';
 import type { Machinery } from './options.js';
@@ -85,8 +85,11 @@ async function judgeBy(
   template: JudgeTemplate,
   options: LiveOptions,
 ): Promise<Verdict[][]> {
-  const checkpoint = await readCheckpoint(modelArgument(name).dir);
+  const argument = modelArgument(name);
+  const checkpoint = await readCheckpoint(argument.dir);
+  const { stop, through } = promptFormatOf(argument, checkpoint);
   const sampling = { temperature: options.temperature, topP: 1, maxNewTokens: options.maxNew };
+  const asking = { sampling, stop: stop.judgement, through };
   const silent = options.json || options.quiet || !process.stderr.isTTY;
   return withLanguageModel(options, async (model) => {
     model.register(MODEL, checkpoint);
@@ -96,7 +99,7 @@ async function judgeBy(
         prompt: judgePrompt(template, prompt, response),
         keys,
       }));
-      const rows = rowsOf(model, MODEL, sampling, plainFormat.stop.judgement, batch);
+      const rows = rowsOf(model, MODEL, asking, batch);
       const said = await sampleBatch(model, MODEL, rows);
       let at = 0;
       for (const { keys } of batch) verdicts.push(keys.map(() => parseVerdict(said[at++]!.text, template)));

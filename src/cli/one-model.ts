@@ -7,8 +7,9 @@ import { createLanguageModel, type SharedModel } from '../pool/language-model.js
 import { BACKEND_CHOICES, type BackendChoice } from '../protocol/backends.js';
 import { SoliloquyError } from '../protocol/errors.js';
 import { type VersionId, versionId } from '../protocol/ids.js';
+import type { Clock } from '../protocol/ports.js';
 import type { Machinery } from './options.js';
-import { tokenIds } from './options.js';
+import { systemClock, tokenIds } from './options.js';
 
 export const MODEL: VersionId = versionId('model');
 
@@ -19,12 +20,13 @@ export const backendOption = (): Option =>
 
 /** Runs `use` with worker threads that are gone when it ends, however it ends. A thread that died is told on standard error. */
 export async function withLanguageModel<T>(
-  { workers, backend }: Machinery,
+  { workers, backend, clock = systemClock }: Machinery & { readonly clock?: Clock | undefined },
   use: (model: SharedModel) => Promise<T>,
 ): Promise<T> {
   const model = await createLanguageModel({
     workers,
     backend,
+    clock,
     onWorkerCrash: ({ task, reason, retried }) =>
       process.stderr.write(
         `a worker thread died (${task ?? 'idle'}): ${reason}${retried ? '; its task is done again' : ''}\n`,

@@ -13,6 +13,7 @@ import { z } from 'zod';
 import { reasonOf, SoliloquyError } from '../protocol/errors.js';
 import type { Clock, Tokenizer } from '../protocol/ports.js';
 import type { TokenizerFiles } from './checkpoint.js';
+import { heedStripArguments, stripFunctions } from './jinja-strip.js';
 import { createPlainSpecials, type PlainSpecials } from './plain-specials.js';
 
 export interface ChatMessage {
@@ -27,8 +28,12 @@ export interface RenderOptions {
 
 export interface ChatTemplate {
   render(messages: readonly ChatMessage[], options?: RenderOptions): string;
-  /** Ids of a conversation, up to where the assistant's answer begins. */
-  encode(messages: readonly ChatMessage[]): number[];
+  /** Ids of a conversation, by default up to where the assistant's answer begins. */
+  encode(messages: readonly ChatMessage[], options?: RenderOptions): number[];
+  /** As `encode`, of whatever text is made of these messages. */
+  encodeText(messages: readonly ChatMessage[], text: (messages: readonly ChatMessage[]) => string): number[];
+  /** Ids that only the template can write. */
+  readonly specialIds: ReadonlySet<number>;
   /** What ends an answer: the generation config's end tokens, and the tokenizer config's. */
   readonly stopIds: readonly number[];
 }
@@ -88,7 +93,9 @@ export function strftime(at: Date, format: string): string {
 
 function compile(text: string): Template {
   try {
-    return new Template(text);
+    const template = new Template(text);
+    heedStripArguments(template.parsed);
+    return template;
   } catch (cause) {
     throw new SoliloquyError(
       'tokenizer.invalid',
@@ -136,6 +143,7 @@ const globalsOf = (clock: Clock): Readonly<Record<string, unknown>> => ({
   False: false,
   None: null,
   range,
+  ...stripFunctions,
   raise_exception: (message: string) => {
     throw new Error(message);
   },
@@ -180,17 +188,17 @@ export function createChatTemplate(
   const specials: PlainSpecials = createPlainSpecials(files, tokenizer);
   const eos = textOf(config.eos_token);
   const eosId = eos === undefined ? undefined : tokenizer.tokenId(eos);
+  const encodeText: ChatTemplate['encodeText'] = (messages, text) =>
+    specials.encode(
+      messages.map(({ content }) => content),
+      (contents) => text(messages.map(({ role }, i) => ({ role, content: contents[i]! }))),
+    );
   return {
     render: (messages, { generationPrompt = true } = {}) => render(messages, generationPrompt),
-    encode: (messages) =>
-      specials.encode(
-        messages.map(({ content }) => content),
-        (contents) =>
-          render(
-            messages.map((message, i) => ({ role: message.role, content: contents[i]! })),
-            true,
-          ),
-      ),
+    encode: (messages, { generationPrompt = true } = {}) =>
+      encodeText(messages, (said) => render(said, generationPrompt)),
+    encodeText,
+    specialIds: specials.ids,
     stopIds: [...new Set([...tokenizer.eosIds, ...(eosId === undefined ? [] : [eosId])])],
   };
 }

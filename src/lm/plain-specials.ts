@@ -16,6 +16,8 @@ import { tokenizerOf } from './tokenizer.js';
 export interface PlainSpecials {
   /** `frame` gets the contents, perhaps broken, and returns the text around and with them. */
   encode(contents: readonly string[], frame: (contents: readonly string[]) => string): number[];
+  /** Of the special tokens, `<unk>` aside. */
+  readonly ids: ReadonlySet<number>;
 }
 
 /** Noncharacters: no text should hold them; one that does has them replaced. */
@@ -71,7 +73,8 @@ export function createPlainSpecials(files: TokenizerFiles, tokenizer: Tokenizer)
   const json = parse(files.json);
   const tokens = (json.added_tokens ?? []).filter((one) => one.special && one.content !== '');
   const texts = tokens.map(({ content }) => content).sort((a, b) => b.length - a.length);
-  if (texts.length === 0) return { encode: (contents, frame) => tokenizer.encode(frame(contents)) };
+  if (texts.length === 0)
+    return { ids: new Set(), encode: (contents, frame) => tokenizer.encode(frame(contents)) };
   const any = new RegExp(texts.map(literal).join('|'), 'g');
   const noncharacters = new RegExp(`[${BREAK}${MARK}]`, 'g');
   const unknownId = tokens.find(({ content }) => content === json.model.unk_token)?.id;
@@ -98,6 +101,7 @@ export function createPlainSpecials(files: TokenizerFiles, tokenizer: Tokenizer)
     );
   };
   return {
+    ids,
     encode(contents, frame) {
       if (!contents.some((content) => content.search(any) >= 0)) return tokenizer.encode(frame(contents));
       return guarded(frame(contents.map(broken)));

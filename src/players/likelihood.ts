@@ -5,17 +5,18 @@
 import type { VersionId } from '../protocol/ids.js';
 import type { BodyOf } from '../protocol/messages.js';
 import type { LanguageModel } from '../protocol/ports.js';
-import { encodeTarget, endOf } from '../stages/train.js';
+import { readingOf } from '../stages/reading.js';
 
 type Request = BodyOf<'likelihood.request'>;
 
 export async function likelihoods(
   model: LanguageModel,
   load: (version: VersionId) => Promise<void>,
-  { id, version, reference, items }: Request,
+  request: Request,
 ): Promise<BodyOf<'likelihood.result'>> {
-  const own = await sumsBy(model, load, version, items);
-  const other = reference === null ? null : await sumsBy(model, load, reference, items);
+  const { id, version, reference, items } = request;
+  const own = await sumsBy(model, load, version, request);
+  const other = reference === null ? null : await sumsBy(model, load, reference, request);
   return {
     id,
     items: items.map((item, i) => ({
@@ -32,12 +33,11 @@ async function sumsBy(
   model: LanguageModel,
   load: (version: VersionId) => Promise<void>,
   version: VersionId,
-  items: Request['items'],
+  { items, through }: Request,
 ): Promise<{ readonly logprob: number | null; readonly tokens: number }[]> {
   await load(version);
-  const tokenizer = model.tokenizer(version);
-  const end = endOf(tokenizer);
-  const rows = items.map(({ prompt, target }) => encodeTarget(tokenizer, prompt, target, end));
+  const reading = readingOf(model.tokenizer(version), through);
+  const rows = items.map(({ prompt, target }) => reading.row(prompt, target));
   const room = model.contextLength(version);
   const fits = rows.map(({ ids }) => ids.length <= room);
   const scored = await model.score(

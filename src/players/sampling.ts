@@ -5,6 +5,7 @@ import type { VersionId } from '../protocol/ids.js';
 import type { RngKey, SampleOutput, SampleRow, Sampling } from '../protocol/lm.js';
 import type { Generation } from '../protocol/messages.js';
 import type { LanguageModel } from '../protocol/ports.js';
+import { readingOf, type Through } from '../stages/reading.js';
 
 /** One prompt with the keys of its samples; samples of one prompt stand side by side and share its prefill. */
 export interface Prompted {
@@ -12,20 +13,27 @@ export interface Prompted {
   readonly keys: readonly RngKey[];
 }
 
+/** What all prompts of a request share. */
+export interface Asking {
+  readonly sampling: Sampling;
+  readonly stop: readonly string[];
+  readonly through?: Through;
+}
+
 /** Rows of some prompts. A stop text that is no token of this model is skipped. */
 export function rowsOf(
   model: LanguageModel,
   version: VersionId,
-  sampling: Sampling,
-  stop: readonly string[],
+  { sampling, stop, through }: Asking,
   items: readonly Prompted[],
 ): SampleRow[] {
   const tokenizer = model.tokenizer(version);
+  const reading = readingOf(tokenizer, through);
   const stopIds = [
-    ...new Set([...tokenizer.eosIds, ...stop.flatMap((text) => tokenizer.tokenId(text) ?? [])]),
+    ...new Set([...reading.stopIds, ...stop.flatMap((text) => tokenizer.tokenId(text) ?? [])]),
   ];
   return items.flatMap(({ prompt, keys }) => {
-    const promptIds = tokenizer.encodePrompt(prompt);
+    const promptIds = reading.prompt(prompt);
     return keys.map((key) => ({ promptIds, key, sampling, stopIds }));
   });
 }

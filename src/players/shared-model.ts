@@ -8,7 +8,7 @@
  */
 import { reasonOf } from '../protocol/errors.js';
 import type { VersionId } from '../protocol/ids.js';
-import type { TrainOutcome, TrainStep } from '../protocol/lm.js';
+import type { SampleRow, TrainOutcome, TrainStep } from '../protocol/lm.js';
 import type { BodyOf, Envelope, Generation } from '../protocol/messages.js';
 import type { Addressee, Answer, Job, LanguageModel, Recording } from '../protocol/ports.js';
 import { likelihoods } from './likelihood.js';
@@ -115,8 +115,8 @@ async function answerBatch(
   const { version } = batch[0]!.body;
   try {
     await load(version);
-    const known = batch.flatMap(({ body }) => recordedIn(options, body));
-    const rows = batch.flatMap(({ body }) => rowsOf(model, version, body.sampling, body.stop, body.items));
+    const { asked, rows, refused } = rowsOfAll(model, batch);
+    const known = asked.flatMap(({ body }) => recordedIn(options, body));
     const made = await sampleBatch(
       model,
       version,
@@ -126,6 +126,7 @@ async function answerBatch(
     const outputs = known.map((one) => one ?? made[next++]!);
     let at = 0;
     return batch.map((request) => {
+      if (refused.has(request)) return failure(request, request.body.id, refused.get(request));
       const own = outputs.slice(at, at + rowsIn(request));
       at += own.length;
       return resultOf(request, own);
@@ -133,6 +134,19 @@ async function answerBatch(
   } catch (error) {
     return batch.map((request) => failure(request, request.body.id, error));
   }
+}
+
+/** One request's text that can't be encoded is that request's failure, not its neighbours'. */
+function rowsOfAll(model: LanguageModel, batch: readonly Request[]) {
+  const refused = new Map<Request, unknown>();
+  const rows: SampleRow[] = [];
+  for (const request of batch)
+    try {
+      rows.push(...rowsOf(model, request.body.version, request.body, request.body.items));
+    } catch (error) {
+      refused.set(request, error);
+    }
+  return { asked: batch.filter((request) => !refused.has(request)), rows, refused };
 }
 
 /** Answer by answer: what another run's log holds, or undefined. */

@@ -15,7 +15,7 @@ import type {
   TrainSpec,
   TrainStep,
 } from '../protocol/lm.js';
-import type { LanguageModel } from '../protocol/ports.js';
+import type { Clock, LanguageModel } from '../protocol/ports.js';
 import type { Held } from './messages.js';
 import { createRunner, type PlannedFault, type Runner, type WorkerCrash } from './runner.js';
 import { samplePartsOf } from './sample-parts.js';
@@ -27,6 +27,8 @@ export interface LanguageModelOptions {
   readonly workers: number;
   /** `auto`: the best this machine has, the same in every worker. */
   readonly backend: BackendChoice;
+  /** What a chat template is told that asks for today; absent: such a template is refused. */
+  readonly clock?: Clock;
   /** A thread died; its task is done again unless `retried` is false. */
   readonly onWorkerCrash?: (crash: WorkerCrash) => void;
   /** Tests only. */
@@ -157,7 +159,7 @@ async function train(
 export async function createLanguageModel(options: LanguageModelOptions): Promise<SharedModel> {
   const started = await startedRunner(options);
   const { runner, backend } = started;
-  const versions = createVersions(runner.retire);
+  const versions = createVersions(runner.retire, options.clock);
   const parts: Parts = { ...started, versions };
   let trainings = 0;
   return {

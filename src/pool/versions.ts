@@ -2,11 +2,12 @@
  * The model versions that the pool knows, each with its weights once in shared memory. Versions are immutable: a name is given
  * once, and given again only after it was released.
  */
+import { withChat } from '../lm/chat-encoding.js';
 import type { Checkpoint } from '../lm/checkpoint.js';
 import { tokenizerOf } from '../lm/tokenizer.js';
 import { SoliloquyError } from '../protocol/errors.js';
 import type { VersionId } from '../protocol/ids.js';
-import type { Tokenizer } from '../protocol/ports.js';
+import type { Clock, Tokenizer } from '../protocol/ports.js';
 import type { ModelRef } from './messages.js';
 
 export interface Versions {
@@ -37,8 +38,8 @@ function shared(data: Float32Array): SharedArrayBuffer {
   return block;
 }
 
-/** `onRelease` hears the key of weights that no task will ask for again. */
-export function createVersions(onRelease: (key: string) => void): Versions {
+/** `onRelease` hears the key of weights that no task will ask for again; chat templates that ask for today ask `clock`. */
+export function createVersions(onRelease: (key: string) => void, clock?: Clock): Versions {
   const entries = new Map<VersionId, Entry>();
   // Versions that descend from one another share their tokenizer's files.
   const tokenizers = new WeakMap<object, Tokenizer>();
@@ -75,7 +76,7 @@ export function createVersions(onRelease: (key: string) => void): Versions {
         throw new SoliloquyError('tokenizer.invalid', `version ${version} has no tokenizer.json`, {
           version,
         });
-      const made = tokenizers.get(files) ?? tokenizerOf(files, checkpoint);
+      const made = tokenizers.get(files) ?? withChat(tokenizerOf(files, checkpoint), files, clock);
       tokenizers.set(files, made);
       return made;
     },

@@ -76,6 +76,10 @@ export const configSchema = z.strictObject({
       heldOutShare: share.default(0.2),
       /** Longer texts are left out (characters); 0 = none. */
       maxChars: count.default(0),
+      /** Prompts as plain text, or through each model's chat template; auto: as M0 can. config.json says which. */
+      format: z.enum(['auto', 'plain', 'chat']).default('auto'),
+      /** What a chat template is told that asks for today; absent: the day on which the run begins, kept in config.json. */
+      date: z.iso.date().optional(),
     })
     .prefault({}),
   /** M0: a folder in Hugging Face layout; absent = the world's own. */

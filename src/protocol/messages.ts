@@ -41,6 +41,9 @@ const verdict = z.discriminatedUnion('status', [
 ]);
 const scored = z.object({ response, text: z.string(), score: z.number(), judgements: z.array(whole) });
 
+/** Each item's prompt is a user's message, read through the version's own chat template; absent = plain text. */
+const through = z.literal('chat').exactOptional();
+
 /** (τ + 1)/2 of the rankings of the bench's two members; only where the trainer heeds it (CREAM). */
 const consistency = z.number().min(0).max(1).exactOptional();
 
@@ -272,6 +275,7 @@ export const messageSchema = z.discriminatedUnion('type', [
       version,
       sampling,
       stop: z.array(z.string()),
+      through,
       /** A run whose log answers what was asked there too. */
       recorded: z.string().exactOptional(),
       items: z.array(sampleItem).min(1),
@@ -301,6 +305,7 @@ export const messageSchema = z.discriminatedUnion('type', [
       id: z.string(),
       version,
       reference: version.nullable(),
+      through,
       items: z.array(z.object({ id: z.string(), prompt: z.string(), target: z.string() })).min(1),
     }),
   ),

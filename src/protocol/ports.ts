@@ -33,6 +33,20 @@ export interface Tokenizer {
   tokenId(token: string): number | undefined;
   readonly bosId: number | undefined;
   readonly eosIds: readonly number[];
+  /** Through the checkpoint's own chat template; absent where it has none. */
+  readonly chat?: ChatEncoding | undefined;
+}
+
+/** One user's message and its answer, as the checkpoint's chat template puts them. */
+export interface ChatEncoding {
+  /** Up to where the answer begins. Throws `data.invalid` where the template refuses the message. */
+  prompt(user: string): number[];
+  /** After the prompt's ids: the answer, and the token that ends it. */
+  answer(user: string, answer: string): number[];
+  /** What ends an answer that is taught. */
+  readonly endId: number | undefined;
+  /** What ends an answer that is sampled. */
+  readonly stopIds: readonly number[];
 }
 
 /** The one model, in all its versions. All methods may be called while others are under way. */

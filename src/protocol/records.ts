@@ -60,6 +60,8 @@ export interface TrueScore {
 
 /** How a model is spoken to: templates with `{{name}}` slots. Plain data, kept in the run's config. */
 export interface PromptFormat {
+  /** The texts below are a user's message, put through each version's own chat template; absent = they stand as they are. */
+  readonly through?: 'chat';
   /** Slots: `prompt`. The answer follows directly. */
   readonly chat: string;
   /** Few-shot prompt invention: `header` + one `item` a shot (slot `prompt`) + `tail`; a new prompt follows. */

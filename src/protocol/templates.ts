@@ -1,6 +1,6 @@
 /**
  * Owns: the texts that ship as data, beside those of the microworld: two judge prompts (§2.2 and the ablation of
- * Table 2, in our own words), a prompt format for models without a chat template, keywords that mark prompts a text
+ * Table 2, in our own words), prompt formats for models without and with a chat template, keywords that mark prompts a text
  * model can't answer. Rendering and reading stand in src/stages/.
  */
 import type { JudgeTemplate, PromptFormat } from './records.js';
@@ -70,6 +70,21 @@ export const plainFormat: PromptFormat = {
     tail: 'Instruction:',
   },
   stop: { response: [], judgement: [], prompt: ['\n', 'Ċ', '<0x0A>'] },
+};
+
+/**
+ * For models with a chat template: each prompt is one user's message, and the template's own tokens end an answer. An invented
+ * prompt is the answer to a request for one; cleaning takes its first line.
+ */
+export const chatFormat: PromptFormat = {
+  through: 'chat',
+  chat: '{{prompt}}',
+  invent: {
+    header: 'Here are some instructions that people gave to an AI assistant, one a line:\n\n',
+    item: '- {{prompt}}\n',
+    tail: '\nWrite one more instruction of this kind that differs from all of these. Answer with the instruction alone, on one line.',
+  },
+  stop: { response: [], judgement: [], prompt: [] },
 };
 
 /** Words of prompts that text alone can't serve (after Self-Instruct, which the paper's filter follows). */

@@ -44,8 +44,8 @@ const flat = (value: unknown, path = ''): [string, unknown][] =>
     ? Object.entries(value).flatMap(([key, inner]) => flat(inner, path === '' ? key : `${path}.${key}`))
     : [[path, value]];
 
-/** A name has no effect, and a seed makes no arm. */
-const NO_ARM = new Set(['name', 'seed']);
+/** A name has no effect, and a seed makes no arm, nor does the day on which a run through chat templates began. */
+const NO_ARM = new Set(['name', 'seed', 'world.date']);
 const ABSENT = 'absent';
 
 const shown = (value: unknown): string =>

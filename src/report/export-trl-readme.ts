@@ -18,20 +18,27 @@ const ABOUT: Readonly<Record<string, readonly [string, string]>> = {
   ],
 };
 
-const STYLE = {
+const PLAIN = {
   standard:
     'Texts stand as our models were asked and trained: `prompt` is already in the run’s prompt format, and the completion follows it without a space between. No chat template is needed.',
   conversational:
     'Texts stand as lists of messages (`role`, `content`); TRL puts them into the chat template of the tokenizer that you train. Our models were not trained on that text.',
 } as const;
+const CHAT = {
+  standard:
+    'Texts stand bare. Our models were asked and trained through their own chat template, which these rows have lost: `--style conversational` keeps it.',
+  conversational:
+    'Texts stand as lists of messages (`role`, `content`), which the chat template of the tokenizer puts together: so our models were asked and trained.',
+} as const;
 
 export const README = (
   run: string,
   style: 'standard' | 'conversational',
+  through: 'chat' | undefined,
   files: readonly Written[],
 ): string => `# ${run}, in TRL's dataset layouts
 
-Written by \`soliloquy export --format trl --style ${style}\`. ${STYLE[style]}
+Written by \`soliloquy export --format trl --style ${style}\`. ${(through === 'chat' ? CHAT : PLAIN)[style]}
 
 | file | rows | what |
 | --- | --- | --- |

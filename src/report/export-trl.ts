@@ -13,7 +13,7 @@ import { chatPrompt } from '../stages/templates.js';
 import { type ExportFile, exportFile, type Written } from './export-file.js';
 import { README } from './export-trl-readme.js';
 
-/** `standard`: texts as our models see them; `conversational`: lists of messages, for a model with a chat template. */
+/** `standard`: texts; `conversational`: lists of messages, for a model with a chat template. Default: as the run's models are asked. */
 export type TrlStyle = 'standard' | 'conversational';
 
 export interface TrlSource {
@@ -39,7 +39,7 @@ const episodeOf = (response: string): string => response.split('/')[0]!;
 export async function exportTrl(
   source: TrlSource,
   dir: string,
-  style: TrlStyle,
+  style: TrlStyle = source.format.through === 'chat' ? 'conversational' : 'standard',
 ): Promise<readonly Written[]> {
   const files = new Map<FileName, ExportFile>(FILES.map((name) => [name, exportFile(dir, `${name}.jsonl`)]));
   const open = new Map<string, Open>();
@@ -51,7 +51,7 @@ export async function exportTrl(
     write(envelope);
   }
   const written = [...files.values()].map((file) => file.close());
-  writeFileSync(join(dir, 'README.md'), README(source.name, style, written));
+  writeFileSync(join(dir, 'README.md'), README(source.name, style, source.format.through, written));
   return written;
 }
 

@@ -91,7 +91,7 @@ export function endOf(tokenizer: Tokenizer): number {
   });
 }
 
-/** Prompt and target are encoded apart, as when the model answers (BOS and all); `endId` teaches it to stop. */
+/** As plain text: prompt and target are encoded apart, as when the model answers (BOS and all); `endId` teaches it to stop. */
 export const encodeTarget = (
   tokenizer: Tokenizer,
   prompt: string,
@@ -102,29 +102,30 @@ export const encodeTarget = (
   return { ids: [...promptIds, ...tokenizer.encode(target), endId], targetStart: promptIds.length };
 };
 
+/** A prompt with its answer as token rows (src/stages/reading.ts). */
+type EncodeRow = (prompt: string, target: string) => TargetRow;
+
 export const encodeSft = (
   rows: readonly TextRow[],
-  tokenizer: Tokenizer,
-  endId: number,
+  encode: EncodeRow,
   maxTokens: number,
 ): Encoded<TargetRow> =>
   fitting(
     rows,
-    (row) => encodeTarget(tokenizer, row.prompt, row.target, endId),
+    (row) => encode(row.prompt, row.target),
     (row) => row.ids.length <= maxTokens,
   );
 
 export const encodePreferences = (
   texts: readonly PreferenceText[],
-  tokenizer: Tokenizer,
-  endId: number,
+  encode: EncodeRow,
   maxTokens: number,
 ): Encoded<PreferenceRow> =>
   fitting(
     texts,
     (text) => ({
-      chosen: encodeTarget(tokenizer, text.prompt, text.chosen, endId),
-      rejected: encodeTarget(tokenizer, text.prompt, text.rejected, endId),
+      chosen: encode(text.prompt, text.chosen),
+      rejected: encode(text.prompt, text.rejected),
     }),
     (row) => Math.max(row.chosen.ids.length, row.rejected.ids.length) <= maxTokens,
   );

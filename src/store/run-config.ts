@@ -38,6 +38,10 @@ type Raw = Readonly<Record<string, unknown>>;
 export const configPartOf = (raw: Raw): ConfigPart =>
   Object.fromEntries(Object.entries(raw).filter(([key]) => key in configSchema.shape)) as ConfigPart;
 
+/** A run from before there were formats was made with plain text. */
+const settled = (config: Config): Config =>
+  config.world.format === 'auto' ? { ...config, world: { ...config.world, format: 'plain' } } : config;
+
 export const configText = (raw: Raw): string => `${JSON.stringify(raw, null, 2)}\n`;
 
 export function readRunConfig(path: string): RunConfig {
@@ -52,9 +56,9 @@ export function readRunConfig(path: string): RunConfig {
     const first = (raw.initial ?? raw) as Raw;
     const used = (raw.used ?? {}) as Raw;
     return {
-      config: resolveConfig(configPartOf(raw)),
+      config: settled(resolveConfig(configPartOf(raw))),
       isFork: raw.initial !== undefined,
-      initial: resolveConfig(configPartOf(first)),
+      initial: settled(resolveConfig(configPartOf(first))),
       initialText: configText(first),
       backend: typeof used.backend === 'string' ? used.backend : null,
       used,

@@ -24,12 +24,12 @@ interface Call {
 }
 
 /** Each call is settled by hand; each row's output is its key's first word. */
-function fakeModel() {
+function fakeModel(spoken: Tokenizer) {
   const calls: Call[] = [];
   const model = {
     backend: 'fake',
     workers: 1,
-    tokenizer: () => tokenizer,
+    tokenizer: () => spoken,
     contextLength: () => 100,
     sample: (version: VersionId, rows: readonly SampleRow[]) =>
       new Promise<readonly SampleOutput[]>((resolve, reject) => {
@@ -43,8 +43,8 @@ function fakeModel() {
   return { model, calls };
 }
 
-function playerOf(change: Partial<SharedModelOptions> = {}) {
-  const { model, calls } = fakeModel();
+function playerOf(change: Partial<SharedModelOptions> = {}, spoken = tokenizer) {
+  const { model, calls } = fakeModel(spoken);
   const player = createSharedModel({
     model,
     limits: () => ({ batchRows: 4, window: 2 }),
@@ -64,6 +64,7 @@ function ask(
   rows: number,
   version = versionOf(1),
   from: Address = 'judge',
+  more: Partial<BodyOf<'model.request'>> = {},
 ): number {
   const keys = Array.from({ length: rows }, (_, i): [number, number] => [id.charCodeAt(0), i]);
   const body: BodyOf<'model.request'> = {
@@ -72,6 +73,7 @@ function ask(
     sampling,
     stop: ['x', 'not a token'],
     items: [{ id: `${id}-item`, prompt: 'p', keys }],
+    ...more,
   };
   const envelope: Envelope = {
     v: 1,
@@ -205,6 +207,59 @@ describe('the shared model', () => {
     begin(player);
     await tick();
     expect(calls[0]!.rows[0]).toEqual({ promptIds: [1, 112], key: [97, 0], sampling, stopIds: [2, 120] });
+  });
+
+  it('a request through the chat template gets its ids and ends, beside a plain one; one that it refuses fails alone', async () => {
+    const chat = {
+      prompt(user: string) {
+        if (user === 'cat') throw new Error('no cats');
+        return [7, ...tokenizer.encode(user), 8];
+      },
+      answer: () => [],
+      endId: 9,
+      stopIds: [2, 9],
+    };
+    const { player, calls } = playerOf({}, { ...tokenizer, chat });
+    const through = (prompt: string): Partial<BodyOf<'model.request'>> => ({
+      through: 'chat',
+      stop: [],
+      items: [{ id: prompt, prompt, keys: [[prompt.charCodeAt(0), 0]] }],
+    });
+    ask(player, 'a', 1);
+    ask(player, 'cat', 1, versionOf(1), 'judge', through('cat'));
+    ask(player, 'p', 1, versionOf(1), 'responder', through('p'));
+    const [job] = begin(player);
+    await tick();
+    expect(calls[0]!.rows.map(({ promptIds, stopIds }) => [promptIds, stopIds])).toEqual([
+      [
+        [1, 112],
+        [2, 120],
+      ],
+      [
+        [7, 112, 8],
+        [2, 9],
+      ],
+    ]);
+    calls[0]!.finish();
+    expect(
+      (await answersOf(job!)).map(({ to, type, body }) => [to, type, (body as { id: string }).id]),
+    ).toEqual([
+      ['judge', 'model.result', 'a'],
+      ['judge', 'request.failed', 'cat'],
+      ['responder', 'model.result', 'p'],
+    ]);
+  });
+
+  it('a model without a chat template can’t be asked through one: a failed request that says so', async () => {
+    const { player, calls } = playerOf();
+    ask(player, 'a', 1, versionOf(1), 'judge', { through: 'chat' });
+    const [job] = begin(player);
+    await tick();
+    expect(calls[0]!.rows).toEqual([]);
+    calls[0]!.finish();
+    expect(await answersOf(job!)).toMatchObject([
+      { type: 'request.failed', body: { id: 'a', reason: expect.stringContaining('chat template') } },
+    ]);
   });
 
   it('a training that fails is a failed request; its steps are told with the seq that caused them', async () => {

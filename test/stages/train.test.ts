@@ -22,6 +22,7 @@ const letters: Tokenizer = {
   bosId: BOS,
   eosIds: [0],
 };
+const plainly = (prompt: string, target: string) => encodeTarget(letters, prompt, target, 0);
 const answer = (episode: number, candidate: number, text: string, score: number) => ({
   response: responseId(episodeId(1, episode), candidate),
   text,
@@ -74,12 +75,12 @@ describe('SFT rows', () => {
   });
 
   it('a row that does not fit is named, never cut', () => {
-    const { rows: fit, tooLong } = encodeSft(rows, letters, 0, 100);
+    const { rows: fit, tooLong } = encodeSft(rows, plainly, 100);
     expect(tooLong).toEqual(['c', 'd']);
     expect(fit).toHaveLength(4);
     const exact = encodeTarget(letters, rows[0]!.prompt, rows[0]!.target, 0).ids.length;
-    expect(encodeSft([rows[0]!], letters, 0, exact).tooLong).toEqual([]);
-    expect(encodeSft([rows[0]!], letters, 0, exact - 1).tooLong).toEqual(['a']);
+    expect(encodeSft([rows[0]!], plainly, exact).tooLong).toEqual([]);
+    expect(encodeSft([rows[0]!], plainly, exact - 1).tooLong).toEqual(['a']);
   });
 });
 
@@ -101,7 +102,7 @@ describe('preference rows', () => {
   });
 
   it('share the prompt tokens; only the answers differ', () => {
-    const { rows } = encodePreferences(texts, letters, 0, 1000);
+    const { rows } = encodePreferences(texts, plainly, 1000);
     for (const { chosen, rejected } of rows) {
       expect(chosen.targetStart).toBe(rejected.targetStart);
       expect(chosen.ids.slice(0, chosen.targetStart)).toEqual(rejected.ids.slice(0, rejected.targetStart));
@@ -111,8 +112,8 @@ describe('preference rows', () => {
 
   it('a pair fits only where both sides do', () => {
     const longest = encodeTarget(letters, texts[0]!.prompt, 'good', 0).ids.length;
-    expect(encodePreferences([texts[0]!], letters, 0, longest).tooLong).toEqual([]);
-    expect(encodePreferences([texts[0]!], letters, 0, longest - 1)).toEqual({
+    expect(encodePreferences([texts[0]!], plainly, longest).tooLong).toEqual([]);
+    expect(encodePreferences([texts[0]!], plainly, longest - 1)).toEqual({
       rows: [],
       tooLong: ['1-0003'],
     });

@@ -18,6 +18,7 @@ import type { PairRecipe } from '../../protocol/lm.js';
 import type { BodyOf, Verdict } from '../../protocol/messages.js';
 import type { PromptFormat } from '../../protocol/records.js';
 import { kendallTauB } from '../../stats.js';
+import { throughOf } from '../reading.js';
 import { chatPrompt } from '../templates.js';
 
 /** What a member of the bench that is `by` versions behind M_t is asked. */
@@ -33,6 +34,7 @@ export function likelihoodRequest(
     id,
     version,
     reference: iteration <= 1 ? null : versionOf(0),
+    ...throughOf(format),
     items: answers.map(({ response, text }) => ({
       id: response,
       prompt: chatPrompt(format, prompt),
