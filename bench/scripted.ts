@@ -48,6 +48,7 @@ export async function createScriptedModel(script: Script = {}): Promise<SharedMo
   const { fails = () => false, babble = 0.05, steps = 6 } = script;
   const versions = createVersions(() => undefined);
   let calls = 0;
+  let closed = false;
   const sampled = (
     tokenizer: Tokenizer,
     version: VersionId,
@@ -84,7 +85,9 @@ export async function createScriptedModel(script: Script = {}): Promise<SharedMo
     held: () => [],
     threadIds: () => [],
     kill: async () => undefined,
-    close: async () => undefined,
+    async close() {
+      closed = true;
+    },
   };
 
   async function train(
@@ -110,6 +113,8 @@ export async function createScriptedModel(script: Script = {}): Promise<SharedMo
       curve.push(said);
       onStep(said);
       await new Promise((resolve) => setImmediate(resolve));
+      // As the real one's workers: what trains is gone with it, and writes no file into a folder that another run goes on in.
+      if (closed) throw new SoliloquyError('model.failed', 'the model is closed');
       if (keeping && keeping.every > 0 && curve.length % keeping.every === 0 && curve.length < steps)
         await keeping.save({ curve, weights, mean: zeros, square: zeros });
     }
