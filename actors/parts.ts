@@ -19,7 +19,7 @@ import type { Config } from '../src/protocol/config.js';
 import type { Durability } from '../src/protocol/durability.js';
 import { SoliloquyError } from '../src/protocol/errors.js';
 import type { VersionId } from '../src/protocol/ids.js';
-import type { TrainStep } from '../src/protocol/lm.js';
+import type { ToldStep } from '../src/protocol/lm.js';
 import type { BodyOf } from '../src/protocol/messages.js';
 import type { Clock, Recording, World } from '../src/protocol/ports.js';
 import { type RunFolder, runFolder } from '../src/store/run-folder.js';
@@ -122,7 +122,7 @@ function recordingIn(recordings: ReadonlyMap<string, Recording>, run: string): R
   throw new SoliloquyError('run.missing', `the log of ${run} is not at hand`, { run });
 }
 
-const stepped = (to: VersionId, step: TrainStep): BodyOf<'training.stepped'> => {
+const stepped = (to: VersionId, step: ToldStep): BodyOf<'training.stepped'> => {
   const { steps, loss, gradNorm, learningRate, accuracy = null, margin = null } = step;
   return { to, step: step.step, steps, loss, gradNorm, learningRate, accuracy, margin };
 };
