@@ -7,6 +7,7 @@ import { Subject } from 'rxjs';
 import { type Checkpoint, readCheckpoint } from '../src/lm/checkpoint.js';
 import { readRecording } from '../src/log/recording.js';
 import type { openLog } from '../src/log/writer.js';
+import { type Commands, createCommands } from '../src/players/command-process.js';
 import {
   createLanguageModel,
   type LanguageModelOptions,
@@ -41,6 +42,8 @@ export interface Machinery {
   readonly createModel?: (options: LanguageModelOptions) => Promise<SharedModel>;
   /** Benchmarks: where messages go instead of a file. */
   readonly openLog?: typeof openLog;
+  /** The external trainer's command that may be run (commandText); absent: none, but a new run's own. */
+  readonly consented?: string;
   /** Tests only. */
   readonly faults?: readonly PlannedFault[];
 }
@@ -50,6 +53,8 @@ export interface Parts {
   readonly model: SharedModel;
   readonly company: Company;
   readonly store: VersionStore;
+  /** Of external trainers; to be closed before the model. */
+  readonly commands: Commands;
   /** Head of each log that answers, by the run's name in the cast. */
   readonly recorded: Readonly<Record<string, string>>;
   readonly measuring$: Subject<{ readonly version: VersionId; readonly share: number }>;
@@ -64,7 +69,7 @@ export async function createParts(
   first: Config,
   config: Config,
 ): Promise<Parts> {
-  const { workers, backend, faults = [], createModel = createLanguageModel } = machinery;
+  const { workers, backend, consented = null, faults = [], createModel = createLanguageModel } = machinery;
   const world = createWorld(first);
   checkCasts(config, world);
   const casts = await castCheckpoints(first, config);
@@ -77,12 +82,14 @@ export async function createParts(
   const model = await createModel({ workers, backend, onWorkerCrash, faults });
   for (const [version, checkpoint] of casts) model.register(version, checkpoint);
   const store = createVersionStore(model, folder);
+  const commands = createCommands();
   const measuring$: Parts['measuring$'] = new Subject();
   const company = createCompany(first, world, {
     model,
     load: store.load,
     exists: model.has,
-    train: (job, onStep, bound) => trainAndStore(job, onStep, bound, { model, folder, save: store.save }),
+    train: (job, onStep, bound) =>
+      trainAndStore(job, onStep, bound, { model, folder, save: store.save, commands, consented }),
     recording: (run) => recordingIn(recordings, run),
     onStep: (to, step, cause) =>
       interject(
@@ -93,7 +100,7 @@ export async function createParts(
     onProgress: (version, share) => measuring$.next({ version, share }),
   });
   const recorded = Object.fromEntries([...recordings].map(([run, { headHash }]) => [run, headHash]));
-  const parts: Parts = { world, model, company, store, recorded, measuring$, speaker: undefined };
+  const parts: Parts = { world, model, company, store, commands, recorded, measuring$, speaker: undefined };
   return parts;
 }
 

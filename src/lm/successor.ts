@@ -1,6 +1,6 @@
 /**
  * A checkpoint that somebody else has trained, taken as the successor of one of ours: the same architecture, every tensor in
- * its shape, finite numbers, the same vocabulary. Only its numbers are taken: config, tokenizer and end tokens stay those of the
+ * its shape, finite numbers (a reader of checkpoints refuses others), the same vocabulary. Only its numbers are taken: config, tokenizer and end tokens stay those of the
  * model it came from, so a trainer can't change how the model is asked.
  */
 
@@ -8,7 +8,6 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { SoliloquyError } from '../protocol/errors.js';
-import { parametersOf } from './architecture.js';
 import { type Checkpoint, exists, readCheckpoint, type TokenizerFiles } from './checkpoint.js';
 import { invalidCheckpoint } from './safetensors-header.js';
 
@@ -55,14 +54,6 @@ function vocabularyFault(before: ReadonlyMap<string, number>, after: ReadonlyMap
   return after.size === before.size ? null : `it has ${after.size} tokens, not ${before.size}`;
 }
 
-/** Name of the first parameter that holds NaN or an infinity. */
-function notFinite({ weights }: Checkpoint): string | undefined {
-  return parametersOf(weights.architecture).find(({ offset, size }) => {
-    for (let i = offset; i < offset + size; i++) if (!Number.isFinite(weights.data[i])) return true;
-    return false;
-  })?.name;
-}
-
 async function refuseAdapter(dir: string): Promise<void> {
   if (await exists(join(dir, 'model.safetensors'))) return;
   if (!(await exists(join(dir, 'adapter_config.json')))) return;
@@ -100,11 +91,5 @@ export async function readSuccessor(dir: string, before: Checkpoint): Promise<Ch
     const fault = vocabularyFault(old!, own!);
     if (fault !== null) throw invalidCheckpoint(dir, `another vocabulary: ${fault}`, { fix: FIX });
   }
-  const tensor = notFinite(after);
-  if (tensor !== undefined)
-    throw invalidCheckpoint(dir, `tensor "${tensor}" holds a number that is not finite`, {
-      tensor,
-      fix: 'the training has diverged: a lower learning rate, or another number format',
-    });
   return { ...before, weights: after.weights };
 }
