@@ -5,8 +5,7 @@ saves the model to the job's out/. Says one line of JSON a step, which Soliloquy
     soliloquy run --cast.trainer command --set command.run='python bench/trl_dpo.py {job}'
     … --set command.run='accelerate launch --config_file zero2.yaml bench/trl_dpo.py {job} --bf16 --save-steps 50'
 
-Batch size, steps, learning rate and its schedule (linear warm-up, then a cosine to the final rate), AdamW's numbers, clipping,
-beta and seed are the job's. Not taken over: `dropout` (TRL turns it off for DPO; for SFT the model's own config has it).
+Batch size, steps, the learning rate of each step, AdamW's numbers, clipping, beta and seed are the job's. Not taken over: `dropout` (TRL turns it off for DPO; for SFT the model's own config has it).
 The order of rows and the sums' order are torch's, so the outcome is not that of our own trainer, bit by bit; on one machine with
 one process the same job gives the same weights.
 """
@@ -14,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 from typing import Any
 
@@ -59,9 +59,6 @@ def settings(job: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]
         gradient_accumulation_steps=accumulation,
         num_train_epochs=optimizer["epochs"],
         learning_rate=optimizer["learningRate"],
-        lr_scheduler_type="cosine_with_min_lr",
-        lr_scheduler_kwargs={"min_lr": optimizer["finalLearningRate"]},
-        warmup_steps=optimizer["warmupSteps"],
         weight_decay=optimizer["weightDecay"],
         adam_beta1=optimizer["beta1"],
         adam_beta2=optimizer["beta2"],
@@ -80,15 +77,41 @@ def settings(job: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]
     )
 
 
+def rate_at(step: int, steps: int, optimizer: dict[str, Any]) -> float:
+    """Learning rate of a step, counted from 0, as src/lm/schedule.ts has it."""
+    top, bottom, warm = optimizer["learningRate"], optimizer["finalLearningRate"], optimizer["warmupSteps"]
+    if step < warm:
+        return top * (step + 1) / (warm + 1)
+    span = steps - 1 - warm
+    done = min(1.0, (step - warm) / span) if span > 0 else 0.0
+    return bottom + (top - bottom) * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def scheduled(base: type, numbers: dict[str, Any]) -> type:
+    """A trainer whose learning rate is that of our own trainer, step by step."""
+
+    class Scheduled(base):  # type: ignore[misc, valid-type]
+        def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+            if self.lr_scheduler is None:
+
+                def factor(step: int) -> float:
+                    return rate_at(step, num_training_steps, numbers) / numbers["learningRate"]
+
+                self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer or self.optimizer, factor)
+            return self.lr_scheduler
+
+    return Scheduled
+
+
 def trainer_for(job: dict[str, Any], model: Any, tokenizer: Any, rows: Dataset, common: dict[str, Any]) -> Any:
     from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
     if job["objective"] == "dpo":
         args = DPOConfig(beta=job["beta"], precompute_ref_log_probs=True, **common)
         columns = ["prompt", "chosen", "rejected"]
-        return DPOTrainer(model=model, args=args, train_dataset=rows.select_columns(columns), processing_class=tokenizer)
+        return scheduled(DPOTrainer, job["optimizer"])(model=model, args=args, train_dataset=rows.select_columns(columns), processing_class=tokenizer)
     args = SFTConfig(completion_only_loss=True, **common)
-    return SFTTrainer(model=model, args=args, train_dataset=rows.select_columns(["prompt", "completion"]), processing_class=tokenizer)
+    return scheduled(SFTTrainer, job["optimizer"])(model=model, args=args, train_dataset=rows.select_columns(["prompt", "completion"]), processing_class=tokenizer)
 
 
 def main() -> None:
