@@ -15,7 +15,8 @@ const number = z.union([
     .string()
     .trim()
     .regex(/^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i)
-    .transform(Number),
+    .transform(Number)
+    .refine(Number.isFinite),
 ]);
 /** A field that can't be read is one that isn't there. */
 const optional = number.optional().catch(undefined);

@@ -71,7 +71,7 @@ export const commandSchema = z.strictObject({
   /** Seconds from the request to end to the end by force. */
   graceSeconds: z.number().min(0).default(10),
   /** Added to our own environment. It stands in config.json: no secrets. */
-  env: z.record(z.string().regex(/^[A-Za-z_]\w*$/, 'is no name of a variable'), z.string()).default({}),
+  env: z.record(z.string().regex(/^[A-Za-z_]\w*$/), z.string()).default({}),
 });
 export type CommandConfig = z.output<typeof commandSchema>;
 
