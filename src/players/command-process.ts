@@ -30,6 +30,8 @@ export interface Commands {
 }
 
 const LAST_LINES = 20;
+/** Characters of each of them. */
+const MAX_TOLD = 500;
 /** A line is cut here: a progress bar that never ends its line must not fill the memory. */
 const MAX_LINE = 1 << 16;
 
@@ -98,22 +100,23 @@ function start(command: CommandRun): Running {
 function listen(child: ChildProcess, output: WriteStream, onLine: (line: string) => void) {
   const last: string[] = [];
   output.on('error', () => undefined); // a full disk: the training itself may still end well
-  const tell = (line: string) => {
+  const tell = (line: string, end: string | undefined) => {
     if (line.trim() === '') return;
-    last.push(line);
-    if (last.length > LAST_LINES) last.shift();
     onLine(line);
+    if (end === '\r') return; // a progress bar on its way
+    last.push(line.slice(0, MAX_TOLD));
+    if (last.length > LAST_LINES) last.shift();
   };
   for (const stream of [child.stdout!, child.stderr!]) {
     const decoder = new StringDecoder('utf8');
     let rest = '';
     stream.on('data', (chunk: Buffer) => {
       output.write(chunk);
-      const parts = (rest + decoder.write(chunk)).split(/[\r\n]+/);
+      const parts = (rest + decoder.write(chunk)).split(/(\r\n|\r|\n)/);
       rest = parts.pop()!.slice(-MAX_LINE);
-      for (const part of parts) tell(part);
+      for (let i = 0; i < parts.length; i += 2) tell(parts[i]!, parts[i + 1]);
     });
-    stream.on('end', () => tell(rest));
+    stream.on('end', () => tell(rest, undefined));
   }
   return { last: () => last };
 }
@@ -194,7 +197,7 @@ function check({ code, signal }: Ended, command: CommandRun, why: Why, last: rea
       code,
       signal,
       logFile: command.logFile,
-      fix: 'correct the command, and go on from before the failure with `soliloquy fork`',
+      fix: 'correct the command, and go on from before the failure: soliloquy fork RUN --at request.failed:1 --set command.run=…',
     },
   );
 }
