@@ -114,6 +114,7 @@ describe('preference rows', () => {
     expect(encodePreferences([texts[0]!], letters, 0, longest).tooLong).toEqual([]);
     expect(encodePreferences([texts[0]!], letters, 0, longest - 1)).toEqual({
       rows: [],
+      places: [],
       tooLong: ['1-0003'],
     });
   });
