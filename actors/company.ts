@@ -12,7 +12,7 @@ import {
 } from '../src/players/shared-model.js';
 import { type Config, configSchema } from '../src/protocol/config.js';
 import type { VersionId } from '../src/protocol/ids.js';
-import type { TrainStep } from '../src/protocol/lm.js';
+import type { ToldStep } from '../src/protocol/lm.js';
 import type { BodyOf, Envelope } from '../src/protocol/messages.js';
 import type { LanguageModel, World } from '../src/protocol/ports.js';
 import type { JudgeTemplate } from '../src/protocol/records.js';
@@ -31,7 +31,7 @@ export interface Doing {
   readonly exists: (version: VersionId) => boolean;
   readonly train: (
     job: BodyOf<'model.train'>,
-    onStep: (step: TrainStep) => void,
+    onStep: (step: ToldStep) => void,
     bound: Bound,
   ) => Promise<TrainingResult>;
   readonly recording: SharedModelOptions['recording'];

@@ -19,6 +19,7 @@ import type {
 import { readingOf } from '../src/stages/reading.js';
 import type { TextRow } from '../src/stages/seed.js';
 import {
+  type Encoded,
   encodePreferences,
   encodeSft,
   type PairFact,
@@ -26,6 +27,7 @@ import {
   preferenceTexts,
   sftRows,
 } from '../src/stages/train.js';
+import { completionRow, formatFor, preferenceRow, type TrlStyle } from '../src/stages/trl-rows.js';
 import { type DemonstrationAnswered, spinTexts } from '../src/stages/variants/spin.js';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] };
@@ -36,6 +38,8 @@ export interface BuiltData {
   readonly dataHash: string;
   /** Rows that don't fit the model's context, left out. */
   readonly tooLong: number;
+  /** The same rows as text, for an external trainer. */
+  trl(style: TrlStyle): readonly object[];
 }
 
 export interface Datasets {
@@ -112,9 +116,12 @@ export function createDatasets(options: DatasetOptions): Datasets {
   };
 
   /** The rows of one named dataset, as its file shows them and as text to train on. */
-  const named = (name: string): { file: readonly object[]; text: readonly TextRow[] } => {
+  const named = (
+    name: string,
+    format: PromptFormat,
+  ): { file: readonly object[]; text: readonly TextRow[] } => {
     const part = (rows: { ift?: Demonstration[]; eft?: EvaluationExample[]; positives?: PositiveFact[] }) =>
-      sftRows({ ift: [], eft: [], positives: [], ...rows }, options.format, options.template);
+      sftRows({ ift: [], eft: [], positives: [], ...rows }, format, options.template);
     if (name === 'ift') return { file: seed.ift, text: part({ ift: seed.ift }) };
     if (name === 'eft') return { file: seed.eft, text: part({ eft: seed.eft }) };
     if (name.startsWith('positives-')) {
@@ -126,6 +133,12 @@ export function createDatasets(options: DatasetOptions): Datasets {
     }
     throw new SoliloquyError('protocol.violation', `no dataset is called ${name}`, { name });
   };
+  const preferencesIn = (datasets: readonly string[], format: PromptFormat) =>
+    datasets.flatMap((name) =>
+      name.startsWith('spin-')
+        ? spinTexts(answered.get(versionIn(name)) ?? [], format)
+        : preferenceTexts(pairs.get(versionIn(name)) ?? [], format),
+    );
 
   const build: Datasets['build'] = ({ objective, datasets, recipe }, tokenizer, maxTokens, write) => {
     const { row: encode } = readingOf(tokenizer, options.format.through);
@@ -135,33 +148,35 @@ export function createDatasets(options: DatasetOptions): Datasets {
       hashes.push(sha256(content));
       write(name, content);
     };
+    const built = (data: TrainData, { tooLong }: Encoded<unknown>, trl: BuiltData['trl']): BuiltData => ({
+      data,
+      rows: data.rows.length,
+      dataHash: sha256(hashes.join('')),
+      tooLong: tooLong.length,
+      trl,
+    });
     if (objective === 'dpo') {
-      const texts = datasets.flatMap((name) =>
-        name.startsWith('spin-')
-          ? spinTexts(answered.get(versionIn(name)) ?? [], options.format)
-          : preferenceTexts(pairs.get(versionIn(name)) ?? [], options.format),
-      );
+      const texts = preferencesIn(datasets, options.format);
       put(datasets[0]!, texts);
-      const { rows, tooLong } = encodePreferences(texts, encode, maxTokens);
-      return {
-        data: { objective, rows, beta: options.config.dpo.beta, ...(recipe && { recipe }) },
-        rows: rows.length,
-        dataHash: sha256(hashes.join('')),
-        tooLong: tooLong.length,
-      };
+      const encoded = encodePreferences(texts, encode, maxTokens);
+      const { rows, places } = encoded;
+      const { beta } = options.config.dpo;
+      return built({ objective, rows, beta, ...(recipe && { recipe }) }, encoded, (style) => {
+        const styled = preferencesIn(datasets, formatFor(style, options.format));
+        return places.map((place) => preferenceRow(style, styled[place]!));
+      });
     }
     const texts = datasets.flatMap((name) => {
-      const { file, text } = named(name);
+      const { file, text } = named(name, options.format);
       put(name, file);
       return text;
     });
-    const { rows, tooLong } = encodeSft(texts, encode, maxTokens);
-    return {
-      data: { objective, rows },
-      rows: rows.length,
-      dataHash: sha256(hashes.join('')),
-      tooLong: tooLong.length,
-    };
+    const encoded = encodeSft(texts, encode, maxTokens);
+    return built({ objective, rows: encoded.rows }, encoded, (style) => {
+      const format = formatFor(style, options.format);
+      const styled = datasets.flatMap((name) => named(name, format).text);
+      return encoded.places.map((place) => completionRow(style, styled[place]!));
+    });
   };
   return { observe, seed, build };
 }

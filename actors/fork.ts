@@ -21,6 +21,7 @@ import { writeAtomic } from '../src/store/files.js';
 import { type Lock, takeLock } from '../src/store/lock.js';
 import { configText, type ForkSeam, type RunConfig, readRunConfig } from '../src/store/run-config.js';
 import { createRunFolder, type RunFolder, runFolder } from '../src/store/run-folder.js';
+import { inheritedConsent, isOwnCommand } from './command/consent.js';
 import { findForkPoint } from './fork-point.js';
 import { changesBetween, checkChanges } from './fork-rules.js';
 import { createKeeper, type Keeper } from './keeper.js';
@@ -38,6 +39,8 @@ export interface ForkOptions extends Omit<Machinery, 'backend'> {
   readonly overrides: readonly OverrideRequest[];
   /** `auto`: the parent's. */
   readonly backend: BackendChoice;
+  /** The parent's external trainer may be run: somebody has read its command. One that `changes` give needs no leave. */
+  readonly allowCommand?: boolean;
 }
 
 export interface Forked {
@@ -57,7 +60,8 @@ export async function forkRun(options: ForkOptions): Promise<Forked> {
   const config = resolveConfig(found.config, options.changes);
   const changes = changesBetween(found.config, config);
   const backend = backendOf(options.backend, found);
-  const machinery: Machinery = { ...options, backend };
+  const allowed = options.allowCommand || isOwnCommand(options.changes, config);
+  const machinery: Machinery = { ...options, backend, ...inheritedConsent(config, allowed) };
   const folder = runFolder(out);
   const parts = await createParts(machinery, folder, found.initial, config);
   let lock: Lock | undefined;

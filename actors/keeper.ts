@@ -7,7 +7,7 @@ import { appendFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { outcomeHash } from '../src/log/outcome.js';
 import type { LogWriter } from '../src/log/writer.js';
-import { versionOf } from '../src/protocol/ids.js';
+import { type VersionId, versionOf } from '../src/protocol/ids.js';
 import type { BodyOf, Envelope } from '../src/protocol/messages.js';
 import { writeAtomic } from '../src/store/files.js';
 import type { Manifest, RunFolder } from '../src/store/run-folder.js';
@@ -75,13 +75,17 @@ export function createKeeper(): Keeper {
       if (attached && (type === 'version.made' || type === 'evaluation.made')) {
         attached.log.sync();
         writeManifest('running', null);
+        if (type === 'version.made') clearCommand(attached.folder, (body as BodyOf<'version.made'>).version);
       }
     },
     attach(folder, log, parent) {
       attached = { folder, log, parent };
       writeAtomic(folder.metrics, metrics);
       metrics = '';
-      for (const made of lineage) keepLineage(folder, made);
+      for (const made of lineage) {
+        keepLineage(folder, made);
+        clearCommand(folder, made.version);
+      }
       writeManifest('running', null);
     },
     writeManifest,
@@ -93,6 +97,12 @@ export function createKeeper(): Keeper {
     },
     outcome: () => outcome.digest(),
   };
+}
+
+/** Of an external training stays what it was given and what it said; the version itself stands in models/. */
+function clearCommand(folder: RunFolder, version: VersionId): void {
+  for (const name of ['model', 'out', 'done.json'])
+    rmSync(join(folder.command(version), name), { recursive: true, force: true });
 }
 
 function keepLineage(folder: RunFolder, lineage: BodyOf<'version.made'>): void {

@@ -7,6 +7,7 @@ import { Subject } from 'rxjs';
 import { type Checkpoint, readCheckpoint } from '../src/lm/checkpoint.js';
 import { readRecording } from '../src/log/recording.js';
 import type { openLog } from '../src/log/writer.js';
+import { type Commands, createCommands } from '../src/players/command-process.js';
 import {
   createLanguageModel,
   type LanguageModelOptions,
@@ -19,7 +20,7 @@ import type { Config } from '../src/protocol/config.js';
 import type { Durability } from '../src/protocol/durability.js';
 import { SoliloquyError } from '../src/protocol/errors.js';
 import type { VersionId } from '../src/protocol/ids.js';
-import type { TrainStep } from '../src/protocol/lm.js';
+import type { ToldStep } from '../src/protocol/lm.js';
 import type { BodyOf } from '../src/protocol/messages.js';
 import type { Clock, Recording, World } from '../src/protocol/ports.js';
 import { type RunFolder, runFolder } from '../src/store/run-folder.js';
@@ -42,6 +43,8 @@ export interface Machinery {
   readonly createModel?: (options: LanguageModelOptions) => Promise<SharedModel>;
   /** Benchmarks: where messages go instead of a file. */
   readonly openLog?: typeof openLog;
+  /** The external trainer's command that may be run (commandText); absent: none, but a new run's own. */
+  readonly consented?: string;
   /** Tests only. */
   readonly faults?: readonly PlannedFault[];
 }
@@ -51,6 +54,8 @@ export interface Parts {
   readonly model: SharedModel;
   readonly company: Company;
   readonly store: VersionStore;
+  /** Of external trainers; to be closed before the model. */
+  readonly commands: Commands;
   /** Head of each log that answers, by the run's name in the cast. */
   readonly recorded: Readonly<Record<string, string>>;
   readonly measuring$: Subject<{ readonly version: VersionId; readonly share: number }>;
@@ -65,7 +70,7 @@ export async function createParts(
   first: Config,
   config: Config,
 ): Promise<Parts> {
-  const { workers, backend, faults = [], createModel = createLanguageModel } = machinery;
+  const { workers, backend, consented = null, faults = [], createModel = createLanguageModel } = machinery;
   const world = createWorld(first);
   checkCasts(config, world);
   const casts = await castCheckpoints(first, config);
@@ -79,12 +84,14 @@ export async function createParts(
   const model = await createModel({ workers, backend, onWorkerCrash, faults, ...clockOf(first) });
   for (const [version, checkpoint] of casts) model.register(version, checkpoint);
   const store = createVersionStore(model, folder);
+  const commands = createCommands();
   const measuring$: Parts['measuring$'] = new Subject();
   const company = createCompany(first, world, {
     model,
     load: store.load,
     exists: model.has,
-    train: (job, onStep, bound) => trainAndStore(job, onStep, bound, { model, folder, save: store.save }),
+    train: (job, onStep, bound) =>
+      trainAndStore(job, onStep, bound, { model, folder, save: store.save, commands, consented }),
     recording: (run) => recordingIn(recordings, run),
     onStep: (to, step, cause) =>
       interject(
@@ -95,7 +102,7 @@ export async function createParts(
     onProgress: (version, share) => measuring$.next({ version, share }),
   });
   const recorded = Object.fromEntries([...recordings].map(([run, { headHash }]) => [run, headHash]));
-  const parts: Parts = { world, model, company, store, recorded, measuring$, speaker: undefined };
+  const parts: Parts = { world, model, company, store, commands, recorded, measuring$, speaker: undefined };
   return parts;
 }
 
@@ -124,7 +131,7 @@ function recordingIn(recordings: ReadonlyMap<string, Recording>, run: string): R
   throw new SoliloquyError('run.missing', `the log of ${run} is not at hand`, { run });
 }
 
-const stepped = (to: VersionId, step: TrainStep): BodyOf<'training.stepped'> => {
+const stepped = (to: VersionId, step: ToldStep): BodyOf<'training.stepped'> => {
   const { steps, loss, gradNorm, learningRate, accuracy = null, margin = null } = step;
   return { to, step: step.step, steps, loss, gradNorm, learningRate, accuracy, margin };
 };

@@ -13,6 +13,7 @@ import type { Outgoing } from '../src/protocol/messages.js';
 import { type Lock, takeLock } from '../src/store/lock.js';
 import { type ForkSeam, type RunConfig, readRunConfig } from '../src/store/run-config.js';
 import { type Manifest, type RunFolder, readManifest, runFolder } from '../src/store/run-folder.js';
+import { inheritedConsent } from './command/consent.js';
 import { createKeeper, type Keeper } from './keeper.js';
 import { createParts, type Machinery, type Parts } from './parts.js';
 import { type Refolded, refold } from './refold.js';
@@ -27,6 +28,8 @@ export interface ResumeOptions extends Omit<Machinery, 'backend'> {
   readonly assets: string;
   /** `auto`: the one that the run was begun with. */
   readonly backend: BackendChoice;
+  /** The run's external trainer may be run: somebody has read its command. */
+  readonly allowCommand?: boolean;
 }
 
 export interface Resumed {
@@ -48,7 +51,9 @@ export async function resumeRun(options: ResumeOptions): Promise<Resumed> {
   try {
     const manifest = existsSync(join(path, 'manifest.json')) ? readManifest(path) : null;
     const backend = backendOf(options.backend, found);
-    const machinery: Machinery = { ...options, backend };
+    const going = manifest?.status !== 'finished';
+    const consent = going ? inheritedConsent(found.config, options.allowCommand ?? false) : {};
+    const machinery: Machinery = { ...options, backend, ...consent };
     parts = await createParts(machinery, folder, found.initial, found.config);
     checkRecorded(found, parts.recorded);
     const resumed = await goOn({ parts, folder, found, manifest, machinery, lock, assets: options.assets });

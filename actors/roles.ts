@@ -79,6 +79,7 @@ const INPUTS: { readonly [R in Named]: (options: RoleOptions) => unknown } = {
     seed: seedOf(config, 'trainer'),
     player: config.cast.trainer,
     alpha: config.irpo.alpha,
+    commandStages: config.command.stages,
     spin: { sampling: config.respond.sampling, format, retries: config.flow.retries },
     eft: config.eft,
     creditLot: Math.max(1, Math.floor(config.flow.openEpisodes / 8)),

@@ -17,6 +17,7 @@ import { writeAtomic } from '../src/store/files.js';
 import { type Lock, takeLock } from '../src/store/lock.js';
 import { configText, type RunConfig } from '../src/store/run-config.js';
 import { createRunFolder, type Manifest, type RunFolder, runFolder } from '../src/store/run-folder.js';
+import { commandConsent } from './command/consent.js';
 import { settledFormat } from './format.js';
 import { createKeeper, type Keeper } from './keeper.js';
 import { createParts, type Machinery, type Parts } from './parts.js';
@@ -60,7 +61,8 @@ export async function createRun(options: RunOptions): Promise<Run> {
   const folder = runFolder(out);
   const base = await readCheckpoint(baseModel(options.config, options.assets));
   const config = settledFormat(options.config, base, options.clock);
-  const parts = await createParts(options, folder, config, config);
+  const consented = commandConsent(config);
+  const parts = await createParts({ ...options, ...consented }, folder, config, config);
   let lock: Lock | undefined;
   try {
     parts.model.register(versionOf(0), base);
@@ -154,7 +156,7 @@ interface Bound extends Ground {
 }
 
 function runOf(
-  { model, measuring$ }: Parts,
+  { model, commands, measuring$ }: Parts,
   { folder, lock, writer, keeper, sequencer, messages$ }: Bound,
 ): Run {
   const say = (type: 'run.pause' | 'run.resume') =>
@@ -178,6 +180,7 @@ function runOf(
         tryToWrite(() => keeper.writeManifest('failed', reasonOf(error)));
         throw error;
       } finally {
+        await commands.close();
         writer.close();
         lock.release();
         messages$.complete();

@@ -9,14 +9,17 @@ import { writeCheckpoint } from '../src/lm/checkpoint-writer.js';
 import { readTrainState, writeTrainState } from '../src/lm/training-checkpoint.js';
 import { weightsHash } from '../src/lm/weights.js';
 import { sha256 } from '../src/log/chain.js';
+import type { Commands } from '../src/players/command-process.js';
 import type { TrainingResult } from '../src/players/shared-model.js';
 import type { SharedModel } from '../src/pool/language-model.js';
 import { SoliloquyError } from '../src/protocol/errors.js';
 import type { VersionId } from '../src/protocol/ids.js';
-import type { TrainKeeping, TrainStep } from '../src/protocol/lm.js';
+import type { ToldStep, TrainKeeping } from '../src/protocol/lm.js';
 import type { BodyOf } from '../src/protocol/messages.js';
 import { writeAtomic } from '../src/store/files.js';
 import type { RunFolder } from '../src/store/run-folder.js';
+import { styleOf } from './command/job.js';
+import { trainByCommand } from './command/train.js';
 import type { Bound } from './company.js';
 
 /** Brings versions to the model, and new ones to the disk. */
@@ -59,14 +62,17 @@ interface Training {
   readonly model: SharedModel;
   readonly folder: RunFolder;
   readonly save: VersionStore['save'];
+  readonly commands: Commands;
+  /** The external trainer's command that may be run; null: none. */
+  readonly consented: string | null;
 }
 
 /** Derives the data, trains, stores. No row, no step: the new version has the old one's weights, and says so by 0 steps. */
 export async function trainAndStore(
   job: BodyOf<'model.train'>,
-  onStep: (step: TrainStep) => void,
+  onStep: (step: ToldStep) => void,
   { config, datasets }: Bound,
-  { model, folder, save }: Training,
+  { model, folder, save, commands, consented }: Training,
 ): Promise<TrainingResult> {
   const { from, to, objective, key } = job;
   const { weights } = model.checkpoint(from);
@@ -81,6 +87,15 @@ export async function trainAndStore(
     model.register(to, model.checkpoint(from));
     await save(to);
     return { rows, tooLong, dataHash, steps: 0, curve: [], weightsHash: weightsHash(weights) };
+  }
+  if (job.by === 'command') {
+    const external = { commands, consented, dir: folder.command(to) };
+    const before = model.checkpoint(from);
+    const given = built.trl(styleOf(config));
+    const { checkpoint, ...outcome } = await trainByCommand(job, before, given, onStep, config, external);
+    model.register(to, checkpoint);
+    await save(to);
+    return { rows, tooLong, dataHash, ...outcome };
   }
   const spec = { from, to, data, optimizer: config[objective], key };
   const identity = sha256(JSON.stringify([spec, weightsHash(weights)]));

@@ -3,6 +3,7 @@
  */
 import { join } from 'node:path';
 import { castText, isModelCast, type ModelCast, membersOf, parseCast } from '../src/protocol/cast.js';
+import { commandWords } from '../src/protocol/command.js';
 import type { Config } from '../src/protocol/config.js';
 import { SoliloquyError } from '../src/protocol/errors.js';
 import type { World } from '../src/protocol/ports.js';
@@ -70,6 +71,7 @@ export function checkCasts(config: Config, world: World): void {
       'cast.trainer: cream compares the rankings of two different judges',
       { option: 'cast.judge', fix: 'cast ensemble:[implicit,implicit:1], or ensemble:[live,lagged:1]' },
     );
+  if (config.cast.trainer === 'command') commandWords(config.command);
   if (!world.truth && members.some(({ player }) => player === 'oracle' || player === 'gold'))
     throw new SoliloquyError(
       'cast.invalid',

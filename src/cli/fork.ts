@@ -10,6 +10,7 @@ import { type Config, type ConfigPart, mergeParts } from '../protocol/config.js'
 import { reasonOf, SoliloquyError } from '../protocol/errors.js';
 import { readRunConfig } from '../store/run-config.js';
 import { freeName } from '../store/run-folder.js';
+import { type AllowCommand, addAllowCommand, allowed } from './allow-command.js';
 import { addCasts, castsIn, given } from './config-options.js';
 import { wholeNumber } from './options.js';
 import { machineryOf, type RunMachinery, runToEnd, withRunMachinery } from './running.js';
@@ -18,7 +19,7 @@ import { collectSet } from './set-option.js';
 const ROLES = ['generator', 'responder', 'judge', 'trainer'] as const;
 type Role = (typeof ROLES)[number];
 
-interface Options extends RunMachinery {
+interface Options extends RunMachinery, AllowCommand {
   readonly at?: string;
   readonly out?: string;
   readonly name?: string;
@@ -78,7 +79,9 @@ export function forkCommand(): Command {
           return [...before, role as Role];
         }),
     );
-  return withRunMachinery(addCasts(command)).addHelpText('after', EXAMPLES).action(fork);
+  return addAllowCommand(withRunMachinery(addCasts(command)))
+    .addHelpText('after', EXAMPLES)
+    .action(fork);
 }
 
 /** Another seed for each role that is drawn anew: one more than the one it had. */
@@ -101,6 +104,7 @@ async function fork(parent: string, options: Options): Promise<void> {
   const out = options.out ?? freeName(beside);
   const { run, config, seq, changes, progress } = await forkRun({
     ...machineryOf(options),
+    ...allowed(options),
     parent,
     out,
     at,

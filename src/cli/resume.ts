@@ -3,6 +3,7 @@
  */
 import { Command } from 'commander';
 import { resumeRun } from '../../actors/resume.js';
+import { type AllowCommand, addAllowCommand, allowed } from './allow-command.js';
 import { printJson } from './options.js';
 import { assetsFolder } from './package.js';
 import { machineryOf, type RunMachinery, runToEnd, withRunMachinery } from './running.js';
@@ -19,12 +20,13 @@ export function resumeCommand(): Command {
   const command = new Command('resume')
     .description('go on with a run after a crash or a stop, with the same outcome')
     .argument('<run>', 'the run’s folder');
-  return withRunMachinery(command).addHelpText('after', EXAMPLES).action(resume);
+  return addAllowCommand(withRunMachinery(command)).addHelpText('after', EXAMPLES).action(resume);
 }
 
-async function resume(path: string, options: RunMachinery): Promise<void> {
+async function resume(path: string, options: RunMachinery & AllowCommand): Promise<void> {
   const { run, config, notes, messages, progress } = await resumeRun({
     ...machineryOf(options),
+    ...allowed(options),
     path,
     assets: assetsFolder(),
   });

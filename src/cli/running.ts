@@ -7,6 +7,7 @@ import type { Machinery } from '../../actors/parts.js';
 import type { Progress } from '../../actors/streams.js';
 import type { Run, RunEnd } from '../../actors/system.js';
 import { readLog } from '../log/reader.js';
+import { commandText } from '../protocol/command.js';
 import type { Config } from '../protocol/config.js';
 import { DURABILITIES, type Durability } from '../protocol/durability.js';
 import { summary } from '../report/summary.js';
@@ -62,6 +63,9 @@ export async function runToEnd(
   if (isNew) run.messages$.subscribe((envelope) => tallyMessage(tally, envelope));
   const silent = options.json || options.quiet;
   if (!silent) process.stderr.write(`${said}\n`);
+  // Whatever is quiet: a program of the config's is about to be run.
+  if (config.cast.trainer === 'command')
+    process.stderr.write(`the trainer’s command: ${commandText(config.command)}\n`);
   const stopProgress = silent ? () => {} : showProgress(run, config, process.stderr, systemClock, from);
   const release = stopOnSignal(run);
   let end: RunEnd;

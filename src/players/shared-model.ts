@@ -8,13 +8,14 @@
  */
 import { reasonOf } from '../protocol/errors.js';
 import type { VersionId } from '../protocol/ids.js';
-import type { SampleRow, TrainOutcome, TrainStep } from '../protocol/lm.js';
+import type { SampleRow, ToldStep, TrainOutcome } from '../protocol/lm.js';
 import type { BodyOf, Envelope, Generation } from '../protocol/messages.js';
 import type { Addressee, Answer, Job, LanguageModel, Recording } from '../protocol/ports.js';
 import { likelihoods } from './likelihood.js';
 import { rowsOf, sampleBatch } from './sampling.js';
 
-export interface TrainingResult extends TrainOutcome {
+export interface TrainingResult extends Omit<TrainOutcome, 'curve'> {
+  readonly curve: readonly ToldStep[];
   readonly rows: number;
   readonly tooLong: number;
   /** sha-256 of the training data as written under data/. */
@@ -34,9 +35,9 @@ export interface SharedModelOptions {
   /** Brings a version's weights to the model, if they aren't there yet. */
   readonly load: (version: VersionId) => Promise<void>;
   /** Derives the data, trains, and stores the new version; the answer is given when it is on disk. */
-  readonly train: (job: BodyOf<'model.train'>, onStep: (step: TrainStep) => void) => Promise<TrainingResult>;
+  readonly train: (job: BodyOf<'model.train'>, onStep: (step: ToldStep) => void) => Promise<TrainingResult>;
   /** Progress, said while the job goes on. */
-  readonly onStep: (to: VersionId, step: TrainStep, cause: number) => void;
+  readonly onStep: (to: VersionId, step: ToldStep, cause: number) => void;
 }
 
 type Request = {

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { parseCast } from './cast.js';
+import { commandSchema } from './command.js';
 import { SoliloquyError } from './errors.js';
 import type { OptimizerConfig } from './lm.js';
 
@@ -53,7 +54,7 @@ const castOf = (role: 'generator' | 'responder' | 'judge') =>
     });
 
 /** Trainer players. */
-const TRAINERS = ['dpo', 'sft-positives', 'ipo', 'irpo', 'spin', 'cream'] as const;
+const TRAINERS = ['dpo', 'sft-positives', 'ipo', 'irpo', 'spin', 'cream', 'command'] as const;
 export type TrainerPlayer = (typeof TRAINERS)[number];
 
 export const configSchema = z.strictObject({
@@ -144,6 +145,7 @@ export const configSchema = z.strictObject({
       alpha: z.number().min(0).default(1),
     })
     .prefault({}),
+  command: commandSchema.prefault({}),
   sft: z
     .strictObject(
       optimizer({

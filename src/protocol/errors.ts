@@ -13,6 +13,7 @@ export type ErrorCode =
   | 'backend.unavailable'
   | 'worker.failed'
   | 'model.failed'
+  | 'trainer.failed'
   | 'run.exists'
   | 'run.missing'
   | 'run.locked'

@@ -105,6 +105,12 @@ export interface TrainStep {
   readonly margin?: number;
 }
 
+/** A step as an external trainer tells it: what it doesn't say is null. */
+export type ToldStep = Omit<TrainStep, 'learningRate' | 'gradNorm'> & {
+  readonly learningRate: number | null;
+  readonly gradNorm: number | null;
+};
+
 /** A training after some of its steps: all that the next one needs. */
 export interface TrainState {
   /** What each step done has said. */

@@ -72,6 +72,8 @@ const trainJob = z.object({
   recipe: z
     .object({ loss: z.enum(['sigmoid', 'ipo']), nll: z.number(), agreement: z.number() })
     .exactOptional(),
+  /** `command`: the program of config.command trains; absent = our own trainer. */
+  by: z.literal('command').exactOptional(),
 });
 
 export const interval = z.object({ low: z.number(), high: z.number() });
@@ -228,8 +230,9 @@ export const messageSchema = z.discriminatedUnion('type', [
       step: whole,
       steps: whole,
       loss: z.number(),
-      gradNorm: z.number(),
-      learningRate: z.number(),
+      /** This and the next: null where an external trainer doesn't say. */
+      gradNorm: z.number().nullable(),
+      learningRate: z.number().nullable(),
       accuracy: z.number().nullable(),
       margin: z.number().nullable(),
     }),

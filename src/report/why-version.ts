@@ -56,8 +56,8 @@ function curveTrace({ index }: RunRecord, trainSeq: number): Trace | null {
         said.body as BodyOf<'training.stepped'>;
       const facts = known({
         loss,
-        gradNorm,
-        learningRate,
+        gradNorm: gradNorm ?? undefined,
+        learningRate: learningRate ?? undefined,
         accuracy: accuracy ?? undefined,
         margin: margin ?? undefined,
       });
@@ -78,20 +78,20 @@ function trainingTrace(record: RunRecord, version: string, madeSeq: number): Tra
     .findLast(({ body }) => (body as BodyOf<'model.trained'>).to === version);
   if (!trained) return null;
   const order = index.read(trained.cause);
-  const { objective, key, from } = order.body as BodyOf<'model.train'>;
+  const { objective, key, from, by } = order.body as BodyOf<'model.train'>;
   const { rows, tooLong, steps, loss } = trained.body as BodyOf<'model.trained'>;
   const curve = curveTrace(record, order.seq);
   const settings = record.settingsAt(trained.seq);
   return {
     kind: 'training',
-    title: `trained ${version} with ${objective === 'dpo' ? 'DPO' : 'SFT'}`,
+    title: `trained ${version} with ${objective === 'dpo' ? 'DPO' : 'SFT'}${by ? ', by the configured command' : ''}`,
     line: lineOf(order),
     facts: { key, from, reference: objective === 'dpo' ? from : null, rows, tooLong, steps, lastLoss: loss },
     parts: [
       settings
         ? {
             kind: 'optimizer',
-            title: `AdamW, config.${objective}`,
+            title: `${by ? 'asked of the command' : 'AdamW'}, config.${objective}`,
             facts: optimizerFacts(settings.config, objective),
           }
         : { kind: 'optimizer', title: 'AdamW with the settings of the parent run, which are not here' },

@@ -16,6 +16,8 @@ export interface PlanOptions {
   readonly eft: boolean;
   /** Of `irpo`: weight of the chosen answer's likelihood. */
   readonly alpha?: number;
+  /** Of `command`: whether it does SFT too. */
+  readonly commandStages?: 'dpo' | 'all';
 }
 
 export type Plan = Omit<BodyOf<'model.train'>, 'key' | 'stage' | 'to'>;
@@ -24,18 +26,23 @@ const M0 = versionOf(0);
 const seedData = (eft: boolean) => (eft ? ['ift', 'eft'] : ['ift']);
 const through = (iteration: number) => Array.from({ length: iteration }, (_, i) => versionOf(i + 1));
 
+const BY_COMMAND = { by: 'command' } as const;
+
 /** `consistencies`: of the iteration's episodes, where they have any. */
 export function planOf(
-  { player, eft, alpha = 1 }: PlanOptions,
+  { player, eft, alpha = 1, commandStages }: PlanOptions,
   { stage, iteration, from }: BodyOf<'training.request'>,
   consistencies: Readonly<Record<string, number>>,
 ): Plan {
-  if (stage === 'sft-baseline') return { from, objective: 'sft', datasets: ['ift'] };
-  if (stage === 'sft') return { from, objective: 'sft', datasets: seedData(eft) };
+  const bySft = player === 'command' && commandStages === 'all' ? BY_COMMAND : {};
+  if (stage === 'sft-baseline') return { from, objective: 'sft', datasets: ['ift'], ...bySft };
+  if (stage === 'sft') return { from, objective: 'sft', datasets: seedData(eft), ...bySft };
   const pairs: Plan = { from, objective: 'dpo', datasets: [`aift-${versionOf(iteration)}`] };
   switch (player) {
     case 'dpo':
       return pairs;
+    case 'command':
+      return { ...pairs, ...BY_COMMAND };
     case 'ipo':
       return { ...pairs, recipe: { ...IPO } };
     case 'irpo':

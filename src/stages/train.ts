@@ -80,6 +80,8 @@ const withoutText = ({ text: _text, ...rest }: ScoredResponse): Omit<ScoredRespo
 export interface Encoded<Row> {
   readonly rows: readonly Row[];
   readonly tooLong: readonly string[];
+  /** Where the rows stood among the texts. */
+  readonly places: readonly number[];
 }
 
 /** The token that ends a target; a model without one can't be taught to stop. */
@@ -135,9 +137,11 @@ function fitting<Text extends { readonly id: string }, Row>(
   encode: (text: Text) => Row,
   fits: (row: Row) => boolean,
 ): Encoded<Row> {
-  const encoded = texts.map((text) => ({ id: text.id, row: encode(text) }));
+  const encoded = texts.map((text, place) => ({ id: text.id, place, row: encode(text) }));
+  const kept = encoded.filter(({ row }) => fits(row));
   return {
-    rows: encoded.filter(({ row }) => fits(row)).map(({ row }) => row),
+    rows: kept.map(({ row }) => row),
     tooLong: encoded.filter(({ row }) => !fits(row)).map(({ id }) => id),
+    places: kept.map(({ place }) => place),
   };
 }

@@ -11,7 +11,7 @@ const schema = z.object({ pid: z.number().int(), started: z.string().nullable(),
 type Owner = z.output<typeof schema>;
 
 /** When a process started, in the system's own words; null where it doesn't say. */
-function startOf(pid: number): string | null {
+export function startOf(pid: number): string | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // Fields 3 and 22; the second, the name, may hold anything in its parentheses.

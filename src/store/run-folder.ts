@@ -34,6 +34,8 @@ export interface RunFolder {
   model(version: string): string;
   /** A training in mid-epoch; gone when its version is made. */
   training(version: string): string;
+  /** A training by an external command. */
+  command(version: string): string;
   data(name: string): string;
   writeManifest(manifest: Manifest): void;
 }
@@ -47,6 +49,7 @@ export function runFolder(path: string): RunFolder {
     models: join(path, 'models'),
     lock: join(path, 'lock'),
     training: (version) => join(path, 'training', `${version}.safetensors`),
+    command: (version) => join(path, 'training', `${version}.command`),
     model: (version) => join(path, 'models', version),
     data: (name) => join(path, 'data', `${name}.jsonl`),
     writeManifest: (manifest) =>

@@ -136,6 +136,21 @@ describe('the trainer', () => {
     expect(jobOf({})).not.toHaveProperty('recipe');
   });
 
+  it('T7 an external command: the newest version’s own pairs, marked as its; SFT too only where its stages are all', () => {
+    const jobOf = (change: Partial<TrainerInput>, asked: Partial<BodyOf<'training.request'>> = {}) =>
+      bodies(
+        trainerOf({ player: 'command', ...change }).receive(request({ episodes: 0, ...asked })),
+        'model.train',
+      )[0]!;
+    const pairs = { from: 'M1', objective: 'dpo', datasets: ['aift-M1'], by: 'command' };
+    for (const commandStages of ['dpo', 'all'] as const)
+      expect(jobOf({ commandStages })).toMatchObject(pairs);
+    const sft = { stage: 'sft', iteration: 0, from: versionOf(0), to: versionOf(1) } as const;
+    expect(jobOf({ commandStages: 'all' }, sft)).toMatchObject({ objective: 'sft', by: 'command' });
+    expect(jobOf({ commandStages: 'dpo' }, sft)).not.toHaveProperty('by');
+    expect(jobOf({ player: 'dpo', commandStages: 'all' }, sft)).not.toHaveProperty('by');
+  });
+
   it('T8 CREAM: the recipe’s agreement is the mean of what the iteration’s episodes say, paired or not', () => {
     const trainer = trainerOf({ player: 'cream' });
     const saying = (message: ReturnType<typeof paired> | ReturnType<typeof withheld>, consistency: number) =>

@@ -115,6 +115,7 @@ describe('preference rows', () => {
     expect(encodePreferences([texts[0]!], plainly, longest).tooLong).toEqual([]);
     expect(encodePreferences([texts[0]!], plainly, longest - 1)).toEqual({
       rows: [],
+      places: [],
       tooLong: ['1-0003'],
     });
   });
