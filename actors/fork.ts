@@ -23,6 +23,7 @@ import { configText, type ForkSeam, type RunConfig, readRunConfig } from '../src
 import { createRunFolder, type RunFolder, runFolder } from '../src/store/run-folder.js';
 import { findForkPoint } from './fork-point.js';
 import { changesBetween, checkChanges } from './fork-rules.js';
+import { checkPinned } from './hub-ids.js';
 import { createKeeper, type Keeper } from './keeper.js';
 import { createParts, type Machinery, type Parts } from './parts.js';
 import { type Refolded, refold } from './refold.js';
@@ -56,6 +57,7 @@ export async function forkRun(options: ForkOptions): Promise<Forked> {
   const point = await findForkPoint(from.log, options.at, options.overrides);
   const config = resolveConfig(found.config, options.changes);
   const changes = changesBetween(found.config, config);
+  await checkPinned(config);
   const backend = backendOf(options.backend, found);
   const machinery: Machinery = { ...options, backend };
   const folder = runFolder(out);

@@ -17,6 +17,7 @@ import { writeAtomic } from '../src/store/files.js';
 import { type Lock, takeLock } from '../src/store/lock.js';
 import { configText, type RunConfig } from '../src/store/run-config.js';
 import { createRunFolder, type Manifest, type RunFolder, runFolder } from '../src/store/run-folder.js';
+import { checkPinned } from './hub-ids.js';
 import { createKeeper, type Keeper } from './keeper.js';
 import { createParts, type Machinery, type Parts } from './parts.js';
 import { createSequencer, FRESH, type Sequencer, type Start } from './sequencer.js';
@@ -56,6 +57,7 @@ export interface Run {
 /** Builds a run; nothing is written before the config, world, casts and M0 are known to be good. */
 export async function createRun(options: RunOptions): Promise<Run> {
   const { config, out, versions } = options;
+  await checkPinned(config);
   const folder = runFolder(out);
   const base = await readCheckpoint(baseModel(config, options.assets));
   const parts = await createParts(options, folder, config, config);

@@ -16,6 +16,7 @@ import { meanScore, parseVerdict } from '../stages/judge.js';
 import { keys } from '../stages/keys.js';
 import type { JudgedRanking } from '../stages/measures.js';
 import { judgePrompt } from '../stages/templates.js';
+import { hubModel } from './hub.js';
 import { modelArgument } from './model-argument.js';
 import { MODEL, withLanguageModel } from './one-model.js';
 import type { Machinery } from './options.js';
@@ -85,7 +86,7 @@ async function judgeBy(
   template: JudgeTemplate,
   options: LiveOptions,
 ): Promise<Verdict[][]> {
-  const checkpoint = await readCheckpoint(modelArgument(name).dir);
+  const checkpoint = await readCheckpoint(modelArgument(await hubModel(name)).dir);
   const sampling = { temperature: options.temperature, topP: 1, maxNewTokens: options.maxNew };
   const silent = options.json || options.quiet || !process.stderr.isTTY;
   return withLanguageModel(options, async (model) => {

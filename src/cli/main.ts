@@ -12,6 +12,7 @@ import { exportCommand } from './export.js';
 import { describe, exitCodeOf } from './failure.js';
 import { forkCommand } from './fork.js';
 import { generateCommand } from './generate.js';
+import { withOffline } from './hub.js';
 import { judgeBenchCommand } from './judge-bench.js';
 import { machinesCommand } from './machines.js';
 import { packageVersion } from './package.js';
@@ -58,7 +59,9 @@ export function program(): Command {
     doctorCommand,
   ];
   for (const make of commands)
-    soliloquy.addCommand(make().exitOverride().showHelpAfterError('(add --help for the options)'));
+    soliloquy.addCommand(
+      withOffline(make()).exitOverride().showHelpAfterError('(add --help for the options)'),
+    );
   return soliloquy;
 }
 

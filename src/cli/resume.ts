@@ -3,6 +3,8 @@
  */
 import { Command } from 'commander';
 import { resumeRun } from '../../actors/resume.js';
+import { readRunConfig } from '../store/run-config.js';
+import { inCache } from './hub.js';
 import { printJson } from './options.js';
 import { assetsFolder } from './package.js';
 import { machineryOf, type RunMachinery, runToEnd, withRunMachinery } from './running.js';
@@ -23,6 +25,7 @@ export function resumeCommand(): Command {
 }
 
 async function resume(path: string, options: RunMachinery): Promise<void> {
+  await inCache(readRunConfig(path).config);
   const { run, config, notes, messages, progress } = await resumeRun({
     ...machineryOf(options),
     path,

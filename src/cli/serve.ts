@@ -8,6 +8,7 @@ import { SoliloquyError } from '../protocol/errors.js';
 import { isLoopback } from '../serve/door.js';
 import { type RunningServer, startServer } from '../serve/server.js';
 import { chatFormatOf, needTokenizer } from './chat-model.js';
+import { hubModel } from './hub.js';
 import { MODEL_HELP, type ModelArgument, modelArgument } from './model-argument.js';
 import { MODEL, withLanguageModel } from './one-model.js';
 import { type Machinery, printJson, systemClock, wholeNumber, withMachinery } from './options.js';
@@ -64,8 +65,8 @@ function keyOf({ apiKeyEnv, host }: Options): string | null {
   });
 }
 
-const nameOf = ({ dir, run }: ModelArgument): string =>
-  run === undefined ? basename(dir) : `${basename(run.path)}/${run.version}`;
+const nameOf = ({ dir, run, hub }: ModelArgument): string =>
+  run === undefined ? (hub ?? basename(dir)) : `${basename(run.path)}/${run.version}`;
 
 /** Resolves when the server has ended after a signal. */
 async function untilStopped(server: RunningServer): Promise<void> {
@@ -88,7 +89,7 @@ async function untilStopped(server: RunningServer): Promise<void> {
 
 async function serve(text: string, options: Options): Promise<void> {
   const key = keyOf(options);
-  const argument = modelArgument(text);
+  const argument = modelArgument(await hubModel(text));
   const { host, port, seed } = options;
   const name = options.name ?? nameOf(argument);
   const checkpoint = await readCheckpoint(argument.dir);
