@@ -4,6 +4,7 @@
  * 0 fine, 1 failed, 2 wrong usage.
  */
 import { Command, CommanderError } from 'commander';
+import { answerCommand } from './answer.js';
 import { compareCommand } from './compare.js';
 import { dataCommand } from './data.js';
 import { doctorCommand } from './doctor.js';
@@ -48,6 +49,7 @@ export function program(): Command {
     whyCommand,
     scoreCommand,
     generateCommand,
+    answerCommand,
     serveCommand,
     parityCommand,
     exportCommand,

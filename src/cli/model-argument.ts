@@ -79,6 +79,10 @@ export function modelArgument(text: string): ModelArgument {
   });
 }
 
+/** What a model is called: RUN/M3, its Hub id, or its folder's name. */
+export const modelName = ({ dir, run, hub }: ModelArgument): string =>
+  run === undefined ? (hub ?? basename(dir)) : `${basename(run.path)}/${run.version}`;
+
 /** What RUN|MODEL names; of a run without a version, the newest. */
 export function runOrModel(text: string, version?: string): ModelArgument {
   const path = resolve(text);

@@ -5,13 +5,18 @@
  *   models--org--name/snapshots/<commit>/<path> links to blobs
  *   models--org--name/refs/<revision>           the commit of a branch or tag
  *   models--org--name/.no_exist/<commit>/<path> known not to be in the repository
+ *   models--org--name/.soliloquy/<commit>/…     ours: which data files a commit has
  */
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync } from 'node:fs';
 import { copyFile, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
+import { z } from 'zod';
 import { writeAtomic } from '../files.js';
-import { type HubId, isCommit } from './hub-id.js';
+import { type HubId, isCommit, pathFault } from './hub-id.js';
+
+const listSchema = z.array(z.string());
 
 type Environment = Readonly<Record<string, string | undefined>>;
 export type Repo = Pick<HubId, 'type' | 'name'>;
@@ -64,6 +69,33 @@ export function keepAbsent(repo: Repo, commit: string, path: string): void {
   const file = absentFile(repo, commit, path);
   mkdirSync(dirname(file), { recursive: true });
   writeAtomic(file, '');
+}
+
+/** Ours, beside the standard: which data files a commit has at a path, so that a part of them is not taken for all. */
+const listFile = ({ type, name, revision, path }: HubId): string =>
+  join(
+    repoFolder({ type, name }),
+    '.soliloquy',
+    revision,
+    `${createHash('sha256')
+      .update(path ?? '')
+      .digest('hex')}.json`,
+  );
+
+export function keepList(id: HubId, paths: readonly string[]): void {
+  const file = listFile(id);
+  mkdirSync(dirname(file), { recursive: true });
+  writeAtomic(file, JSON.stringify(paths));
+}
+
+/** Null where nobody has asked, or what is there is no list of ours. */
+export function listed(id: HubId): readonly string[] | null {
+  try {
+    const paths = listSchema.parse(JSON.parse(readFileSync(listFile(id), 'utf8')));
+    return paths.some((path) => pathFault(path)) ? null : paths;
+  } catch {
+    return null;
+  }
 }
 
 export const blobFile = (repo: Repo, etag: string): string => join(repoFolder(repo), 'blobs', etag);

@@ -3,17 +3,19 @@
  * (`cachedModel`, `cachedData`). A revision is turned into its commit once, and what comes back names that commit: whoever
  * keeps that name asks nobody again.
  */
-import { readdirSync, readFileSync } from 'node:fs';
-import { join, posix } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { posix } from 'node:path';
 import { SoliloquyError } from '../../protocol/errors.js';
 import {
   cachedCommit,
   cachedFile,
   cacheRoot,
   keepAbsent,
+  keepList,
   keepRef,
   knownAbsent,
   linkBlob,
+  listed,
   snapshotFolder,
 } from './cache.js';
 import { commitOf, filesOf, isOffline, malformed, type RemoteFile } from './client.js';
@@ -122,36 +124,16 @@ async function loadFile(id: HubId, file: RemoteFile, onDownload: OnDownload): Pr
   await linkBlob(id, id.revision, file.path, file.etag);
 }
 
-/** Data files of a commit as the cache has them: the named one, or all below the named folder. */
+/** Data files of a commit as the cache has them: the named one, or all that were listed for the named folder. */
 function cachedDataOf(id: HubId): readonly Cached[] {
-  const whole = { ...id, path: null };
-  const at = (path: string): Cached => ({
-    pinned: hubText({ ...id, path }),
-    path: join(snapshotFolder(id, id.revision), path),
+  const isFile = id.path !== null && cachedFile(id, id.revision, id.path) !== null;
+  const names = isFile ? [id.path] : listed(id);
+  if (names === null) throw missing(id, id.path ?? 'the list of its files');
+  return names.map((path) => {
+    const file = cachedFile(id, id.revision, path);
+    if (file === null) throw missing(id, path);
+    return { pinned: hubText({ ...id, path }), path: file };
   });
-  if (id.path !== null && cachedFile(id, id.revision, id.path) !== null) return [at(id.path)];
-  const names = namesBelow(snapshotFolder(id, id.revision), '').filter(
-    (name) => id.path === null || name.startsWith(`${id.path}/`),
-  );
-  if (names.length === 0) throw missing(whole, id.path ?? 'any data file');
-  const known = names.map((path) => ({ path, bytes: 0, etag: '', checksum: 'sha1' as const }));
-  return dataFiles(id, known).map(({ path }) => at(path));
-}
-
-function namesBelow(folder: string, under: string): string[] {
-  const entries = (() => {
-    try {
-      return readdirSync(join(folder, under), { withFileTypes: true });
-    } catch {
-      return [];
-    }
-  })();
-  return entries
-    .flatMap((entry) => {
-      const name = posix.join(under, entry.name);
-      return entry.isDirectory() ? namesBelow(folder, name) : [name];
-    })
-    .sort();
 }
 
 /** Data files in the cache; no network. */
@@ -173,12 +155,12 @@ export async function fetchData(text: string, onDownload: OnDownload): Promise<r
   const folder = id.path?.includes('/') ? posix.dirname(id.path) : null;
   const files = dataFiles(pinned, await filesOf(pinned, folder, true));
   for (const file of files) await loadFile(pinned, file, onDownload);
+  keepList(
+    pinned,
+    files.map(({ path }) => path),
+  );
   keepRef(id, commit);
-  const at = ({ path }: RemoteFile) => ({
-    pinned: hubText({ ...pinned, path }),
-    path: cachedFile(id, commit, path)!,
-  });
-  return files.map(at);
+  return cachedDataOf(pinned);
 }
 
 /** A model's folder, whether it is named by a folder or by a Hub id in the cache. */

@@ -71,7 +71,7 @@ export function dataFiles(id: HubId, files: readonly RemoteFile[]): readonly Rem
     (file) =>
       (path === null || file.path.startsWith(`${path}/`)) && DATA.test(file.path) && !NO_DATA.test(file.path),
   );
-  if (below.length > 0) return below;
+  if (below.length > 0) return below.toSorted((a, b) => (a.path < b.path ? -1 : 1));
   const some = files.slice(0, 8).map((file) => file.path);
   throw new SoliloquyError('hub.unavailable', `${hubText(id)} holds no data file`, {
     id: hubText(id),
