@@ -61,7 +61,7 @@ export const answerCommand = (): Command =>
       .option('--seed <n>', 'of the draws', wholeNumber(0), 1),
   )
     .option('--force', 'replace the file')
-    .option('--json', '{"to","format","model","questions","turns"}')
+    .option('--json', '{"to","format","model","questions","turns","noRoom"}')
     .option('--quiet', 'no progress')
     .addHelpText('after', EXAMPLES)
     .action(answer);
@@ -87,17 +87,24 @@ function samplingOf({ category }: Question, { format, temperature, maxNew }: Opt
 /** Questions in one batch, whatever the number of workers. */
 const BATCH = 16;
 
-/** Answers, turn by turn, of each question. */
+interface Answers {
+  /** Of each question, turn by turn. */
+  readonly texts: readonly string[][];
+  /** Turns that the model's context has no room for: their answers are empty. */
+  readonly noRoom: number;
+}
+
 async function answersTo(
   questions: readonly Question[],
   model: SharedModel,
   chat: ChatFormat,
   options: Options,
   onAnswer: (answered: number) => void,
-): Promise<readonly string[][]> {
+): Promise<Answers> {
   const answers = questions.map((): string[] => []);
   const turns = Math.max(...questions.map((one) => one.turns.length));
   let answered = 0;
+  let noRoom = 0;
   for (let turn = 0; turn < turns; turn++) {
     const open = questions.flatMap((question, at) =>
       turn < question.turns.length ? [{ question, at }] : [],
@@ -112,11 +119,12 @@ async function answersTo(
       }));
       const said = await sampleBatch(model, MODEL, rows);
       for (const [i, { at }] of batch.entries()) answers[at]!.push(said[i]!.text.trim());
+      noRoom += said.filter(({ finish }) => finish === 'no-room').length;
       answered += batch.length;
       onAnswer(answered);
     }
   }
-  return answers;
+  return { texts: answers, noRoom };
 }
 
 /** What was said so far, up to the turn that is next. */
@@ -182,13 +190,18 @@ async function answer(given: string, options: Options): Promise<void> {
   const progress = (done: number) =>
     silent ||
     process.stderr.write(`\r\x1b[2K${Math.round((100 * done) / total)} %  ${done} of ${total} answers`);
-  await withLanguageModel(options, async (model) => {
+  const noRoom = await withLanguageModel(options, async (model) => {
     model.register(MODEL, checkpoint);
     const chat = chatFormatOf(argument, checkpoint, model.tokenizer(MODEL));
     const answers = await answersTo(questions, model, chat, options, progress);
     if (!silent) process.stderr.write('\r\x1b[2K');
-    await write(questions, answers, name, options);
+    await write(questions, answers.texts, name, options);
+    return answers.noRoom;
   });
-  if (options.json) printJson({ to, format, model: name, questions: questions.length, turns: total });
+  if (options.json) printJson({ to, format, model: name, questions: questions.length, turns: total, noRoom });
   else process.stdout.write(`${to}: ${total} answers of ${name} to ${questions.length} questions\n`);
+  if (noRoom > 0)
+    process.stderr.write(
+      `${noRoom} answers are empty: what was said before them fills the model’s context\n`,
+    );
 }
