@@ -94,8 +94,8 @@ export const pinnedConfig = <T extends ConfigPart>(config: T): Promise<T> =>
     file: async (id) => onlyOne(id, await hubFiles(id)).pinned,
   });
 
-/** What a run's config names is in the cache, or is loaded again. */
-export async function inCache(config: ConfigPart): Promise<void> {
+/** What a run's config names is in the cache, or is loaded again. M0 is not looked for: it lies in the run's folder. */
+export async function inCache({ model: _base, ...config }: ConfigPart): Promise<void> {
   const known = async <T>(cached: () => T, fetch: () => Promise<T>): Promise<T> => {
     try {
       return cached();

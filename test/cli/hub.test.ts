@@ -75,11 +75,11 @@ describe('Hub ids on the command line', () => {
   });
 
   it('are what a judge is measured on and by', async () => {
-    const report = await soliloquyJson<{ layout: string; judge: string }>(
+    const report = await soliloquyJson<object>(
       ...['judge-bench', 'hf:datasets/team/rows:data/pairs.jsonl', '--cast.judge', 'hf:team/tiny'],
       ...['--samples', '1', '--max-new', '4', '--workers', '1'],
     );
-    expect(report).toMatchObject({ layout: 'trl-preference' });
+    expect(report).toMatchObject({ layout: 'trl-preference', judge: `checkpoint:hf:team/tiny@${model}` });
   });
 
   it('that hold several files where one is wanted, or are not there, are errors with a way out', async () => {

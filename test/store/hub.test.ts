@@ -9,10 +9,12 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { readCheckpoint } from '../../src/lm/checkpoint.js';
 import { weightsHash } from '../../src/lm/weights.js';
 import { isSoliloquyError } from '../../src/protocol/errors.js';
+import { hubText, parseHubId } from '../../src/store/hub/hub-id.js';
 import {
   cachedModel,
   type Download,
@@ -276,6 +278,113 @@ describe('what is refused', () => {
     const error = await fetchModel('hf:team/tiny', quiet).catch((one: unknown) => one);
     expect(JSON.stringify([error, String(error)])).not.toContain('pass@');
     expect(error).toMatchObject({ code: 'usage' });
+  });
+});
+
+describe('a Hub that answers anything', () => {
+  const ends = async (promise: Promise<unknown>) => {
+    const code = await codeOf(promise);
+    expect(code).toMatch(/^(fine|hub\.(invalid|unavailable))$/);
+  };
+  const outside = () => readdirSync(home).filter((name) => name !== 'hub');
+  const run = (numRuns: number) => ({ numRuns, seed: 20261124 });
+
+  it('in its tree: values of any type, at any place, or no JSON', async () => {
+    hub.put('datasets/team/data', { 'data.jsonl': '{}' });
+    const good = { type: 'file', path: 'data.jsonl', size: 2, oid: sha1OfBlob(Buffer.from('{}')) };
+    const value = fc.oneof(
+      fc.jsonValue(),
+      fc.constantFrom('../x.json', '/x.json', 'a/../../x.json', 1e308, -1, 'a'.repeat(5000)),
+    );
+    const entry = fc
+      .tuple(fc.constantFrom('type', 'path', 'size', 'oid', 'lfs'), value)
+      .map(([key, wrong]) => ({ ...good, [key]: wrong }));
+    const body = fc.oneof(
+      fc.array(entry),
+      fc.jsonValue(),
+      fc.string().map((text) => Buffer.from(text)),
+    );
+    await fc.assert(
+      fc.asyncProperty(body, async (answer) => {
+        hub.list('datasets/team/data', answer);
+        await ends(fetchData('hf:datasets/team/data', quiet));
+        expect(outside()).toEqual([]);
+      }),
+      run(120),
+    );
+  });
+
+  it('in an index of shards', async () => {
+    const { 'model.safetensors': _, ...rest } = files;
+    const map = fc.dictionary(
+      fc.string(),
+      fc.oneof(fc.string(), fc.constantFrom('../a.safetensors', 'b.safetensors', 'c/d.safetensors')),
+    );
+    await fc.assert(
+      fc.asyncProperty(
+        fc.oneof(
+          fc.jsonValue(),
+          map.map((weight_map) => ({ weight_map })),
+          fc.string(),
+        ),
+        async (index) => {
+          hub.put('models/team/fuzzed', {
+            ...rest,
+            'model.safetensors.index.json': typeof index === 'string' ? index : JSON.stringify(index),
+          });
+          await ends(fetchModel('hf:team/fuzzed', quiet));
+        },
+      ),
+      run(40),
+    );
+  });
+
+  it('to a range with the whole file, which is then taken whole', async () => {
+    hub.ranges('ignored');
+    hub.cut('model.safetensors', 5000);
+    const { path } = await fetchModel('hf:team/tiny', quiet);
+    expect(readFileSync(join(path, 'model.safetensors')).equals(files['model.safetensors']!)).toBe(true);
+  });
+
+  it('to a range with bytes from elsewhere, which are refused', async () => {
+    hub.ranges('wrong');
+    hub.cut('model.safetensors', 5000);
+    expect(await codeOf(fetchModel('hf:team/tiny', quiet))).toBe('hub.invalid');
+  });
+
+  it('or a cache whose refs and lists hold anything: nothing outside it is read', async () => {
+    vi.stubEnv('HF_HUB_OFFLINE', '1');
+    const repo = join(home, 'hub/datasets--team--data');
+    mkdirSync(join(repo, 'refs'), { recursive: true });
+    writeFileSync(join(home, 'secret.jsonl'), '{"prompt": "x"}');
+    for (const ref of ['../../../..', '', 'a'.repeat(40), '\0', '../'.repeat(20)]) {
+      writeFileSync(join(repo, 'refs/main'), ref);
+      expect(await codeOf(fetchData('hf:datasets/team/data', quiet))).toBe('hub.unavailable');
+    }
+    const lists = join(repo, '.soliloquy', 'a'.repeat(40));
+    mkdirSync(lists, { recursive: true });
+    writeFileSync(join(repo, 'refs/main'), 'a'.repeat(40));
+    for (const text of ['["../../../../secret.jsonl"]', '{', '[7]', '["gone.jsonl"]']) {
+      writeFileSync(join(lists, `${sha256Of(Buffer.from(''))}.json`), text);
+      expect(await codeOf(fetchData('hf:datasets/team/data', quiet))).toBe('hub.unavailable');
+    }
+  });
+
+  it('is no matter to ids: any text is an id that stays inside, or wrong usage', () => {
+    const text = fc.oneof(fc.string(), fc.stringMatching(/^[a-c./@:-]{0,30}$/)).map((rest) => `hf:${rest}`);
+    fc.assert(
+      fc.property(text, (id) => {
+        try {
+          const parsed = parseHubId(id);
+          expect(parseHubId(hubText(parsed))).toEqual(parsed);
+          for (const part of [parsed.name, parsed.revision, parsed.path ?? 'x'])
+            expect(join('/a/b', part).startsWith('/a/b/')).toBe(true);
+        } catch (error) {
+          expect(isSoliloquyError(error) && error.code).toBe('usage');
+        }
+      }),
+      run(2000),
+    );
   });
 });
 

@@ -24,8 +24,10 @@ export interface HubServer {
   cut(file: string, bytes: number): void;
   /** This file is sent with its first byte changed, as often as it is asked for. */
   corrupt(file: string, is: boolean): void;
-  /** Replaces what a tree lists. */
+  /** Replaces what a tree lists; a Buffer is sent as it is. */
   list(repo: string, entries: unknown): void;
+  /** How ranges are answered: as asked, with the whole file, or with bytes from elsewhere. */
+  ranges(how: 'kept' | 'ignored' | 'wrong'): void;
   want(token: string | null): void;
   close(): Promise<void>;
 }
@@ -58,10 +60,11 @@ export async function startHub(): Promise<HubServer> {
   const corrupted = new Set<string>();
   const asked: Asked[] = [];
   let token: string | null = null;
+  let ranges: 'kept' | 'ignored' | 'wrong' = 'kept';
 
   const json = (response: ServerResponse, status: number, body: unknown, headers = {}) => {
     response.writeHead(status, { 'Content-Type': 'application/json', ...headers });
-    response.end(JSON.stringify(body));
+    response.end(Buffer.isBuffer(body) ? body : JSON.stringify(body));
   };
   const missing = (response: ServerResponse, code: string) =>
     json(response, 404, { error: 'not found' }, { 'X-Error-Code': code });
@@ -70,17 +73,22 @@ export async function startHub(): Promise<HubServer> {
     const whole = repo.files.get(path);
     if (!whole) return missing(response, 'EntryNotFound');
     const etag = etagOf(path, whole);
-    const from = Number(/^bytes=(\d+)-/.exec(one.range ?? '')?.[1] ?? 0);
+    const wanted = ranges === 'ignored' ? undefined : one.range;
+    const from = Number(/^bytes=(\d+)-/.exec(wanted ?? '')?.[1] ?? 0);
     const bytes = Buffer.from(whole.subarray(from));
     if (corrupted.has(path) && bytes.length > 0) bytes[0]! ^= 1;
-    response.writeHead(one.range ? 206 : 200, {
+    response.writeHead(wanted ? 206 : 200, {
       ETag: `"${etag}"`,
       'X-Linked-ETag': `"${etag}"`,
       'X-Linked-Size': String(whole.length),
       'X-Repo-Commit': repo.commit,
       'Accept-Ranges': 'bytes',
       'Content-Length': String(bytes.length),
-      ...(one.range ? { 'Content-Range': `bytes ${from}-${whole.length - 1}/${whole.length}` } : {}),
+      ...(wanted
+        ? {
+            'Content-Range': `bytes ${ranges === 'wrong' ? from + 1 : from}-${whole.length - 1}/${whole.length}`,
+          }
+        : {}),
     });
     if (one.method === 'HEAD') return response.end();
     const cut = cuts.get(path);
@@ -134,6 +142,9 @@ export async function startHub(): Promise<HubServer> {
     cut: (path, bytes) => cuts.set(path, bytes),
     corrupt: (path, is) => (is ? corrupted.add(path) : corrupted.delete(path)),
     list: (name, entries) => trees.set(name, entries),
+    ranges: (how) => {
+      ranges = how;
+    },
     want: (wanted) => {
       token = wanted;
     },
