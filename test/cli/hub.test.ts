@@ -135,4 +135,48 @@ describe('a run on Hub ids', () => {
     vi.stubEnv('HF_HOME', home);
     expect(replayed.code).toBe(0);
   }, 120_000);
+
+  it('is forked, and swept, with commits for branches', async () => {
+    const forked = join(work, 'forked');
+    await soliloquyJson(
+      'fork',
+      out,
+      '--at',
+      'M1',
+      '--cast.judge',
+      'checkpoint:hf:team/tiny@main',
+      '--out',
+      forked,
+      '--workers',
+      '1',
+    );
+    const config = JSON.parse(readFileSync(join(forked, 'config.json'), 'utf8')) as object;
+    expect(config).toMatchObject({ cast: { judge: `checkpoint:hf:team/tiny@${model}` } });
+    const swept = join(work, 'swept');
+    const axes = [
+      '--seeds',
+      '1',
+      '--set',
+      'iterations=0',
+      '--set',
+      'eft=false',
+      '--set',
+      'evaluate.resamples=20',
+    ];
+    await soliloquyJson(
+      'sweep',
+      'paper',
+      ...named,
+      ...axes,
+      '--out',
+      swept,
+      '--workers',
+      '1',
+      '--backend',
+      'onnx',
+    );
+    const grid = readFileSync(join(swept, 'sweep.json'), 'utf8');
+    expect(grid).toContain(`hf:team/tiny@${model}`);
+    expect(grid).toContain(`hf:datasets/team/rows@${data}:data/train.jsonl`);
+  }, 120_000);
 });

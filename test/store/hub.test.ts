@@ -402,13 +402,16 @@ const inPython = (code: string, env: Record<string, string> = {}): Promise<strin
 
 describe.skipIf(noPython)('the cache and Python’s huggingface_hub', () => {
   it('reads what we put there, offline, and finds nothing wrong with it', async () => {
+    hub.put('datasets/team/data', { 'data/a.jsonl': '{}', 'b.parquet': 'PAR1' });
+    await fetchData('hf:datasets/team/data', quiet);
     const { path } = await fetchModel('hf:team/tiny', quiet);
     const code = `
 from huggingface_hub import snapshot_download, hf_hub_download, scan_cache_dir, try_to_load_from_cache
 import os
 info = scan_cache_dir()
 assert not info.warnings, info.warnings
-assert [r.repo_id for r in info.repos] == ['team/tiny']
+assert sorted(r.repo_id for r in info.repos) == ['team/data', 'team/tiny']
+assert open(hf_hub_download('team/data', 'data/a.jsonl', repo_type='dataset')).read() == '{}'
 assert hf_hub_download('team/tiny', 'config.json').endswith('config.json')
 print(snapshot_download('team/tiny'))`;
     expect(await inPython(code, { HF_HUB_OFFLINE: '1' })).toBe(path);
