@@ -24,6 +24,7 @@ import { createRunFolder, type RunFolder, runFolder } from '../src/store/run-fol
 import { inheritedConsent, isOwnCommand } from './command/consent.js';
 import { findForkPoint } from './fork-point.js';
 import { changesBetween, checkChanges } from './fork-rules.js';
+import { checkPinned } from './hub-ids.js';
 import { createKeeper, type Keeper } from './keeper.js';
 import { createParts, type Machinery, type Parts } from './parts.js';
 import { type Refolded, refold } from './refold.js';
@@ -59,6 +60,7 @@ export async function forkRun(options: ForkOptions): Promise<Forked> {
   const point = await findForkPoint(from.log, options.at, options.overrides);
   const config = resolveConfig(found.config, options.changes);
   const changes = changesBetween(found.config, config);
+  await checkPinned(config);
   const backend = backendOf(options.backend, found);
   const allowed = options.allowCommand || isOwnCommand(options.changes, config);
   const machinery: Machinery = { ...options, backend, ...inheritedConsent(config, allowed) };

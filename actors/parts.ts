@@ -23,6 +23,7 @@ import type { VersionId } from '../src/protocol/ids.js';
 import type { ToldStep } from '../src/protocol/lm.js';
 import type { BodyOf } from '../src/protocol/messages.js';
 import type { Clock, Recording, World } from '../src/protocol/ports.js';
+import { modelFolder } from '../src/store/hub/repository.js';
 import { type RunFolder, runFolder } from '../src/store/run-folder.js';
 import { type Company, createCompany } from './company.js';
 import { checkTemplates, clockOf } from './format.js';
@@ -110,7 +111,8 @@ export async function createParts(
 async function castCheckpoints(first: Config, config: Config): Promise<(readonly [VersionId, Checkpoint])[]> {
   const needed = checkpointsIn(config);
   const older = checkpointsIn(first).filter((dir) => !needed.includes(dir));
-  const read = async (dir: string) => [checkpointVersion(dir), await readCheckpoint(dir)] as const;
+  const read = async (dir: string) =>
+    [checkpointVersion(dir), await readCheckpoint(modelFolder(dir))] as const;
   const casts = await Promise.all(needed.map(read));
   const found = await Promise.allSettled(older.map(read));
   return [...casts, ...found.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))];

@@ -38,7 +38,7 @@ const INPUTS: { readonly [R in Named]: (options: RoleOptions) => unknown } = {
     iterations,
     asks: invent.asks,
     credit: flow.openEpisodes,
-    apprentice: eft && world.name === 'open-assistant',
+    apprentice: eft && world.name !== 'microworld',
     judge: cast.judge,
     demonstrations: cast.trainer === 'spin',
   }),

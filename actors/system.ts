@@ -19,6 +19,7 @@ import { configText, type RunConfig } from '../src/store/run-config.js';
 import { createRunFolder, type Manifest, type RunFolder, runFolder } from '../src/store/run-folder.js';
 import { commandConsent } from './command/consent.js';
 import { settledFormat } from './format.js';
+import { checkPinned } from './hub-ids.js';
 import { createKeeper, type Keeper } from './keeper.js';
 import { createParts, type Machinery, type Parts } from './parts.js';
 import { createSequencer, FRESH, type Sequencer, type Start } from './sequencer.js';
@@ -58,6 +59,7 @@ export interface Run {
 /** Builds a run; nothing is written before the config, world, casts and M0 are known to be good. */
 export async function createRun(options: RunOptions): Promise<Run> {
   const { out, versions } = options;
+  await checkPinned(options.config);
   const folder = runFolder(out);
   const base = await readCheckpoint(baseModel(options.config, options.assets));
   const config = settledFormat(options.config, base, options.clock);

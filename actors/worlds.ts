@@ -2,17 +2,22 @@
  * From a config to the world, the judge template and M0 that it names.
  */
 import { join } from 'node:path';
+import { createFilesWorld } from '../src/data/files-world.js';
 import { castText, isModelCast, type ModelCast, membersOf, parseCast } from '../src/protocol/cast.js';
 import { commandWords } from '../src/protocol/command.js';
 import type { Config } from '../src/protocol/config.js';
 import { SoliloquyError } from '../src/protocol/errors.js';
 import type { World } from '../src/protocol/ports.js';
-import type { JudgeTemplate } from '../src/protocol/records.js';
+import type { JudgeTemplate, PromptFormat } from '../src/protocol/records.js';
 import { builtInTemplates, chatFormat, plainFormat } from '../src/protocol/templates.js';
+import { dataFile, modelFolder } from '../src/store/hub/repository.js';
 import { createMicroworld } from '../src/worlds/microworld/index.js';
 import { createOpenAssistant } from '../src/worlds/open-assistant/world.js';
 
-/** The world that a config names; a format that isn't settled yet (format.ts) is plain, as in runs of before. */
+/**
+ * The world that a config names. Nothing is looked for before its data is asked for: a replay needs none of it. A format that
+ * isn't settled yet (format.ts) is plain, as in runs of before.
+ */
 export function createWorld({ world, seed }: Config): World {
   if (world.name === 'microworld')
     return createMicroworld({
@@ -22,21 +27,50 @@ export function createWorld({ world, seed }: Config): World {
       heldOut: world.heldOut,
       probes: world.probes,
     });
+  if (world.name === 'files') return filesWorld(world, seed);
   if (world.data === undefined)
     throw new SoliloquyError('config.invalid', 'the open-assistant world needs data', {
       option: 'world.data',
       fix: 'name a message-tree export with --data FILE.jsonl',
     });
-  return createOpenAssistant({
-    data: world.data,
-    language: world.language,
+  const { data, language, heldOutShare, maxChars } = world;
+  const limits = { heldOutShare, maxPromptChars: maxChars, maxReplyChars: maxChars };
+  const format = formatOf(world);
+  const at = (file: string) => createOpenAssistant({ data: file, language, seed, format, ...limits });
+  return { ...at(data), seed: async () => at(dataFile(data)).seed() };
+}
+
+function filesWorld(world: Config['world'], seed: number): World {
+  const {
+    files,
+    evalFiles = [],
+    heldOutShare,
+    maxChars,
+    demonstrations,
+    evaluations,
+    heldOut,
+    probes,
+  } = world;
+  if (files === undefined)
+    throw new SoliloquyError('config.invalid', 'the world of files needs data', {
+      option: 'world.files',
+      fix: 'name data with --data FILE; `soliloquy data FILE` tells what a file gives',
+    });
+  const most = { ift: demonstrations, ranked: evaluations, heldOut, probes };
+  return createFilesWorld({
+    files,
+    evalFiles,
     seed,
-    heldOutShare: world.heldOutShare,
-    maxPromptChars: world.maxChars,
-    maxReplyChars: world.maxChars,
-    format: world.format === 'chat' ? chatFormat : plainFormat,
+    heldOutShare,
+    maxChars,
+    most,
+    locate: dataFile,
+    format: formatOf(world),
   });
 }
+
+const formatOf = ({ format }: Config['world']): PromptFormat =>
+  format === 'chat' ? chatFormat : plainFormat;
 
 /** The judge template that a config names, else the world's. */
 export function templateFor(config: Config, world: World): JudgeTemplate {
@@ -53,7 +87,7 @@ export function templateFor(config: Config, world: World): JudgeTemplate {
 
 /** The folder of M0: the config's, else the one that ships with the world. */
 export function baseModel({ model, world }: Config, assets: string): string {
-  if (model !== undefined) return model;
+  if (model !== undefined) return modelFolder(model);
   if (world.name === 'microworld') return join(assets, 'microworld-m0');
   throw new SoliloquyError('config.invalid', `the world ${world.name} ships no model`, {
     option: 'model',

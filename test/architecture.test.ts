@@ -28,6 +28,7 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
     'lm',
     'stages',
     'worlds',
+    'data',
     'store',
     'log',
     'pool',

@@ -7,6 +7,8 @@ import { Command } from 'commander';
 import { type DataRecord, promptText } from '../data/records.js';
 import { type Survey, surveyFile } from '../data/survey.js';
 import { isSoliloquyError, SoliloquyError } from '../protocol/errors.js';
+import { isHubId } from '../store/hub/hub-id.js';
+import { dataPaths } from './hub.js';
 import { printJson, wholeNumber } from './options.js';
 
 interface Options {
@@ -31,25 +33,34 @@ Examples
 export const dataCommand = (): Command =>
   new Command('data')
     .description('what a data file is, how many of its rows are of use, and why others are not')
-    .argument('<file-or-folder>', 'of a folder, every file in it and below')
+    .argument(
+      '<file-or-folder>',
+      'of a folder, every file in it and below; or hf:datasets/org/name@revision:path',
+    )
     .option('--show <n>', 'records to show of each file', wholeNumber(0, 1000), 0)
     .option('--json', '{"files": [{"file", "layout", "rows", "usable", "records", "reasons", …}, …]}')
     .addHelpText('after', EXAMPLES)
     .action(tellOf);
 
-async function tellOf(path: string, options: Options): Promise<void> {
+async function tellOf(given: string, options: Options): Promise<void> {
+  if (isHubId(given)) return tellFiles(await dataPaths(given), true, options);
+  const path = given;
   const stat = statSync(path, { throwIfNoEntry: false });
   if (!stat) {
     const fix = 'name a file or a folder that exists';
     throw new SoliloquyError('data.unreadable', `${path} does not exist`, { file: path, fix });
   }
+  return tellFiles(stat.isDirectory() ? filesIn(path) : [path], stat.isDirectory(), options);
+}
+
+/** `among`: one of them that is broken is told of beside the others. */
+async function tellFiles(files: readonly string[], among: boolean, options: Options): Promise<void> {
   const told: (Survey | NotRead)[] = [];
-  for (const file of stat.isDirectory() ? filesIn(path) : [path])
-    told.push(await surveyed(file, options.show, stat.isDirectory()));
+  for (const file of files) told.push(await surveyed(file, options.show, among));
   if (options.json) printJson({ files: told });
   else process.stdout.write(`${told.map(textOf).join('\n\n')}${told.length > 0 ? '\n' : 'no file\n'}`);
   const useful = told.some((one) => 'usable' in one && one.usable > 0);
-  const broken = !stat.isDirectory() && told.some((one) => 'stopped' in one);
+  const broken = !among && told.some((one) => 'stopped' in one);
   if (!useful || broken) process.exitCode = 1;
 }
 

@@ -3,7 +3,7 @@
  * no other version comes out as in the run's metrics.jsonl.
  */
 import Table from 'cli-table3';
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
 import { evaluate } from '../../actors/evaluator.js';
 import { clockOf, settledFormat } from '../../actors/format.js';
 import { createWorld, templateFor } from '../../actors/worlds.js';
@@ -13,6 +13,7 @@ import type { Config } from '../protocol/config.js';
 import { SoliloquyError } from '../protocol/errors.js';
 import type { VersionId } from '../protocol/ids.js';
 import type { BodyOf, Metric } from '../protocol/messages.js';
+import { addWorld } from './config-options.js';
 import { type Subject, type SubjectOptions, subjectOf } from './evaluation-subject.js';
 import { withLanguageModel } from './one-model.js';
 import { type Machinery, printJson, systemClock, wholeNumber, withMachinery } from './options.js';
@@ -34,20 +35,13 @@ Examples
   soliloquy eval ./checkpoint --world open-assistant --data trees.jsonl`;
 
 export function evalCommand(): Command {
-  const command = new Command('eval')
+  const command = addWorld(new Command('eval'), 'whose held-out prompts and probe bank')
     .description('held-out measures of one version')
     .argument(
       '<run-or-model>',
       'a run’s folder, a version of it (RUN/M3), or a model folder in Hugging Face layout',
     )
     .option('--version <name>', 'of the run, such as M2 (default: the newest)')
-    .addOption(
-      new Option('--world <name>', 'whose held-out prompts and probe bank').choices([
-        'microworld',
-        'open-assistant',
-      ]),
-    )
-    .option('--data <file>', 'open-assistant: a message-tree export, .jsonl or .jsonl.gz')
     .option('--seed <n>', 'of the draws (default: the run’s; 1)', wholeNumber(0))
     .option('--held-out <n>', 'microworld: prompts to answer (default: the run’s; 300)', wholeNumber(1))
     .option('--probes <n>', 'microworld: probe groups to judge (default: the run’s; 150)', wholeNumber(0));
@@ -62,7 +56,7 @@ export function evalCommand(): Command {
 }
 
 async function measure(name: string, options: Options): Promise<void> {
-  const found = subjectOf(name, options);
+  const found = await subjectOf(name, options);
   const { version } = found;
   const config = await configOf(found);
   const subject = { ...found, config };

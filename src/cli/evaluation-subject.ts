@@ -5,14 +5,15 @@
 import { type Config, type ConfigPart, mergeParts, resolveConfig } from '../protocol/config.js';
 import { type VersionId, versionId } from '../protocol/ids.js';
 import { type WorldName, worldPresets } from '../protocol/presets.js';
+import { modelFolder } from '../store/hub/repository.js';
 import { readRunConfig } from '../store/run-config.js';
 import { runFolder } from '../store/run-folder.js';
+import { type WorldOptions, worldPart } from './config-options.js';
+import { hubModel, pinnedConfig } from './hub.js';
 import { type ModelArgument, runOrModel, versionsIn } from './model-argument.js';
 
-export interface SubjectOptions {
+export interface SubjectOptions extends WorldOptions {
   readonly version?: string;
-  readonly world?: WorldName;
-  readonly data?: string;
   readonly seed?: number;
   readonly heldOut?: number;
   readonly probes?: number;
@@ -30,13 +31,20 @@ export interface Subject {
 }
 
 /** Flags given, without those that are not: an absent one changes nothing. */
-function flagsOf({ data, seed, heldOut, probes }: SubjectOptions, world: WorldName | undefined): ConfigPart {
-  return mergeParts({ seed, world: { name: world, data, heldOut, probes } } as ConfigPart);
+function flagsOf(options: SubjectOptions, world: WorldName): ConfigPart {
+  const { seed, heldOut, probes } = options;
+  return mergeParts({ seed, world: { ...worldPart(world, options), heldOut, probes } } as ConfigPart);
 }
 
-export function subjectOf(name: string, options: SubjectOptions): Subject {
+/** What a Hub id names is loaded; of a run, nothing is asked that its cache holds. */
+export async function subjectOf(given: string, options: SubjectOptions): Promise<Subject> {
+  const name = await hubModel(given);
   const model = runOrModel(name, options.version);
-  return model.run ? subjectInRun(model.run, options) : plainSubject(model, options);
+  const subject = model.run ? subjectInRun(model.run, options) : plainSubject(model, options);
+  // M0 lies in the run's folder, whatever it was.
+  const { model: base, ...rest } = subject.config;
+  const config = { ...(await pinnedConfig(rest)), ...(base === undefined ? {} : { model: base }) };
+  return { ...subject, config };
 }
 
 function subjectInRun(
@@ -45,7 +53,7 @@ function subjectInRun(
 ): Subject {
   const found = readRunConfig(path);
   const { backend } = found;
-  const config = resolveConfig(found.config, flagsOf(options, options.world));
+  const config = resolveConfig(found.config, flagsOf(options, options.world ?? found.config.world.name));
   const known = versionsIn(path);
   const born = new Set(known.slice(0, known.indexOf(version) + 1));
   const folderOf = (other: VersionId) => (born.has(other) ? runFolder(path).model(other) : castFolder(other));
@@ -69,4 +77,4 @@ const PREFIX = 'checkpoint:';
 
 /** A judge that was brought along lies where its name says. */
 const castFolder = (version: VersionId): string | undefined =>
-  version.startsWith(PREFIX) ? version.slice(PREFIX.length) : undefined;
+  version.startsWith(PREFIX) ? modelFolder(version.slice(PREFIX.length)) : undefined;

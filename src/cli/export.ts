@@ -16,6 +16,7 @@ import { weightsHash } from '../lm/weights.js';
 import { isSoliloquyError, SoliloquyError } from '../protocol/errors.js';
 import type { TrlStyle } from '../report/export-trl.js';
 import { exportRun, isRunFormat, RUN_FORMATS, type RunFormat } from './export-run.js';
+import { hubModel } from './hub.js';
 import { isRun, MODEL_HELP, type ModelArgument, modelArgument, runOrModel } from './model-argument.js';
 import { newFolder } from './new-folder.js';
 import { printJson, sizeText } from './options.js';
@@ -126,7 +127,7 @@ async function exportModel(
   name: string,
   { format, to, model, force, json }: Options & { readonly format: ModelFormat },
 ): Promise<void> {
-  const { dir } = subject(name, model);
+  const { dir } = subject(await hubModel(name), model);
   const checkpoint = await readCheckpoint(dir);
   checkExportable(checkpoint);
   targetFolder(to, dir, force === true);

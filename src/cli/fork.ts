@@ -12,6 +12,7 @@ import { readRunConfig } from '../store/run-config.js';
 import { freeName } from '../store/run-folder.js';
 import { type AllowCommand, addAllowCommand, allowed } from './allow-command.js';
 import { addCasts, castsIn, given } from './config-options.js';
+import { inCache, pinnedConfig } from './hub.js';
 import { wholeNumber } from './options.js';
 import { machineryOf, type RunMachinery, runToEnd, withRunMachinery } from './running.js';
 import { collectSet } from './set-option.js';
@@ -95,6 +96,7 @@ async function fork(parent: string, options: Options): Promise<void> {
       fix: 'say --at SEQ|M2|type:n, or --override a fact',
     });
   const before = readRunConfig(parent).config;
+  await inCache(before);
   const flags = given({ name, iterations, cast: castsIn(options), reseed: reseeded(before, resample) });
   const place = at ?? `override-${Math.min(...override.map(({ seq }) => seq))}`;
   const beside = join(
@@ -108,7 +110,7 @@ async function fork(parent: string, options: Options): Promise<void> {
     parent,
     out,
     at,
-    changes: mergeParts(...(options.set ?? []), flags as ConfigPart),
+    changes: await pinnedConfig(mergeParts(...(options.set ?? []), flags as ConfigPart)),
     overrides: override,
   });
   const what = [

@@ -11,6 +11,7 @@ import type { SampleRow, Sampling } from '../protocol/lm.js';
 import type { Tokenizer } from '../protocol/ports.js';
 import { keyOf } from '../rng.js';
 import { chatFormatOf } from './chat-model.js';
+import { hubModel } from './hub.js';
 import { MODEL_HELP, type ModelArgument, modelArgument } from './model-argument.js';
 import {
   backendOption,
@@ -107,7 +108,7 @@ async function generate(name: string, options: Options): Promise<void> {
     throw new SoliloquyError('usage', '--system says what stands before a chat, and there is no --chat', {
       fix: 'add --chat',
     });
-  const argument = modelArgument(name);
+  const argument = modelArgument(await hubModel(name));
   await withOneModel(argument.dir, backend, async (model, checkpoint) => {
     const { tokenizer, eosIds } = checkpoint;
     const start = options.chat

@@ -16,6 +16,7 @@ import { keys } from '../stages/keys.js';
 import type { JudgedRanking } from '../stages/measures.js';
 import { judgePrompt } from '../stages/templates.js';
 import { promptFormatOf } from './chat-model.js';
+import { hubModel } from './hub.js';
 import { modelArgument } from './model-argument.js';
 import { MODEL, withLanguageModel } from './one-model.js';
 import type { Machinery } from './options.js';
@@ -58,7 +59,7 @@ export async function judgeGroups(
       ),
     })),
   );
-  const cast = castOrModel(options['cast.judge']!);
+  const cast = await castOrModel(options['cast.judge']!);
   const made =
     'scorer' in cast
       ? cases.map((one) => one.keys.map((key) => scoreOf(cast.scorer, key)))
@@ -112,14 +113,14 @@ async function judgeBy(
   });
 }
 
-/** `checkpoint:DIR`, `random` … as a cast; anything else names a model. */
-function castOrModel(text: string): { readonly scorer: string } | { readonly model: string } {
+/** `checkpoint:DIR`, `random` … as a cast; anything else names a model, a Hub id then its commit. */
+async function castOrModel(text: string): Promise<{ readonly scorer: string } | { readonly model: string }> {
   if (/^(random|constant:.*)$/.test(text)) return { scorer: castText(parseCast('judge', text)) };
-  if (text.startsWith('checkpoint:')) return { model: text.slice('checkpoint:'.length) };
+  if (text.startsWith('checkpoint:')) return { model: await hubModel(text.slice('checkpoint:'.length)) };
   if (/^(live|oracle|frozen:.*|lagged:.*|recorded:.*|ensemble:.*|endpoint:.*|module:.*)$/.test(text))
     throw new SoliloquyError('cast.invalid', `cast "${text}" makes no sense outside a run`, {
       cast: text,
       fix: 'one of: checkpoint:DIR, a model folder, RUN/M3, random, constant:K',
     });
-  return { model: text };
+  return { model: await hubModel(text) };
 }

@@ -15,6 +15,7 @@ import { parseFailures } from '../stages/evaluate.js';
 import { keys } from '../stages/keys.js';
 import { type JudgedRanking, rewardModelling } from '../stages/measures.js';
 import type { Resampling } from '../stats.js';
+import { dataPath } from './hub.js';
 import { judgeGroups, type LiveOptions } from './judge-bench-live.js';
 import { mtBenchText, reportText } from './judge-bench-text.js';
 import { decimal, printJson, wholeNumber, withMachinery } from './options.js';
@@ -65,8 +66,9 @@ async function measure(file: string, options: Options): Promise<void> {
   const cast = options['cast.judge'];
   if (cast !== undefined && options.recorded !== undefined)
     throw oneJudge('both --cast.judge and --recorded');
-  const data = await openData(file);
-  const recorded = options.recorded === undefined ? undefined : await openData(options.recorded);
+  const data = await openData(await dataPath(file));
+  const recorded =
+    options.recorded === undefined ? undefined : await openData(await dataPath(options.recorded));
   const scores = [recorded, data].find((one) => one?.layout.name === 'mt-bench-scores');
   if (scores && cast === undefined) {
     const table = await mtBenchTable(scores, scores === data ? undefined : data);

@@ -4,6 +4,7 @@
  * 0 fine, 1 failed, 2 wrong usage.
  */
 import { Command, CommanderError } from 'commander';
+import { answerCommand } from './answer.js';
 import { compareCommand } from './compare.js';
 import { dataCommand } from './data.js';
 import { doctorCommand } from './doctor.js';
@@ -12,6 +13,7 @@ import { exportCommand } from './export.js';
 import { describe, exitCodeOf } from './failure.js';
 import { forkCommand } from './fork.js';
 import { generateCommand } from './generate.js';
+import { withOffline } from './hub.js';
 import { judgeBenchCommand } from './judge-bench.js';
 import { machinesCommand } from './machines.js';
 import { packageVersion } from './package.js';
@@ -47,6 +49,7 @@ export function program(): Command {
     whyCommand,
     scoreCommand,
     generateCommand,
+    answerCommand,
     serveCommand,
     parityCommand,
     exportCommand,
@@ -58,7 +61,9 @@ export function program(): Command {
     doctorCommand,
   ];
   for (const make of commands)
-    soliloquy.addCommand(make().exitOverride().showHelpAfterError('(add --help for the options)'));
+    soliloquy.addCommand(
+      withOffline(make()).exitOverride().showHelpAfterError('(add --help for the options)'),
+    );
   return soliloquy;
 }
 

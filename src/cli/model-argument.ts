@@ -5,6 +5,8 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { SoliloquyError } from '../protocol/errors.js';
+import { isHubId } from '../store/hub/hub-id.js';
+import { cachedModel } from '../store/hub/repository.js';
 import { runFolder } from '../store/run-folder.js';
 
 export interface ModelArgument {
@@ -12,9 +14,12 @@ export interface ModelArgument {
   readonly dir: string;
   /** Where it is a version of a run. */
   readonly run?: { readonly path: string; readonly version: string };
+  /** Where it is of the Hub: its id, with the commit. */
+  readonly hub?: string;
 }
 
-export const MODEL_HELP = 'a folder in Hugging Face layout, or a version of a run: RUN/M3';
+export const MODEL_HELP =
+  'a folder in Hugging Face layout, a version of a run (RUN/M3), or hf:org/name@revision';
 
 const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 
@@ -45,8 +50,12 @@ function versionOfRun(path: string, version: string): ModelArgument {
   });
 }
 
-/** The model that MODEL names. */
+/** The model that MODEL names. A Hub id must be in the cache: `hubModel` (hub.ts) puts it there. */
 export function modelArgument(text: string): ModelArgument {
+  if (isHubId(text)) {
+    const { path: dir, pinned: hub } = cachedModel(text);
+    return { dir, hub };
+  }
   const path = resolve(text);
   if (isFolder(path)) {
     const parent = dirname(path);
@@ -69,6 +78,10 @@ export function modelArgument(text: string): ModelArgument {
     fix: `name ${MODEL_HELP}`,
   });
 }
+
+/** What a model is called: RUN/M3, its Hub id, or its folder's name. */
+export const modelName = ({ dir, run, hub }: ModelArgument): string =>
+  run === undefined ? (hub ?? basename(dir)) : `${basename(run.path)}/${run.version}`;
 
 /** What RUN|MODEL names; of a run without a version, the newest. */
 export function runOrModel(text: string, version?: string): ModelArgument {

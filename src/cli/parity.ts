@@ -8,6 +8,7 @@ import type { Architecture } from '../lm/architecture.js';
 import type { SharedModel } from '../pool/language-model.js';
 import type { BackendChoice } from '../protocol/backends.js';
 import { keyOf, rngOf } from '../rng.js';
+import { hubModel } from './hub.js';
 import { MODEL_HELP, modelArgument } from './model-argument.js';
 import { backendOption, MODEL, withOneModel } from './one-model.js';
 import { printJson, wholeNumber } from './options.js';
@@ -64,7 +65,7 @@ export const parityCommand = (): Command =>
     );
 
 async function parity(name: string, { python, seed, backend, json }: Options): Promise<void> {
-  const { dir } = modelArgument(name);
+  const { dir } = modelArgument(await hubModel(name));
   await withOneModel(dir, backend, async (model, { weights }) => {
     const { architecture } = weights;
     const own = await ownAnswers(model, architecture, seed);

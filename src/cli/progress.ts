@@ -38,8 +38,7 @@ export function partsOf(config: Config): Part[] {
     train('M1', world.demonstrations + (eft ? world.evaluations : 0), sft.epochs),
     measure('M1', 1),
   ];
-  if (eft && world.name === 'open-assistant')
-    parts.splice(3, 0, { phase: 'making EFT', weight: world.heldOut });
+  if (eft && world.name !== 'microworld') parts.splice(3, 0, { phase: 'making EFT', weight: world.heldOut });
   for (let t = 1; t <= iterations; t++)
     parts.push(
       { phase: `iteration ${t}`, weight: invent.asks + prompts * respond.candidates * (1 + judge.samples) },

@@ -3,7 +3,9 @@
  */
 import { Command } from 'commander';
 import { resumeRun } from '../../actors/resume.js';
+import { readRunConfig } from '../store/run-config.js';
 import { type AllowCommand, addAllowCommand, allowed } from './allow-command.js';
+import { inCache } from './hub.js';
 import { printJson } from './options.js';
 import { assetsFolder } from './package.js';
 import { machineryOf, type RunMachinery, runToEnd, withRunMachinery } from './running.js';
@@ -24,6 +26,7 @@ export function resumeCommand(): Command {
 }
 
 async function resume(path: string, options: RunMachinery & AllowCommand): Promise<void> {
+  await inCache(readRunConfig(path).config);
   const { run, config, notes, messages, progress } = await resumeRun({
     ...machineryOf(options),
     ...allowed(options),

@@ -2,26 +2,25 @@
  * `soliloquy run`: the whole loop, with progress, ending in a table and a run folder.
  */
 import { join } from 'node:path';
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
 import { START } from '../../actors/streams.js';
 import { createRun } from '../../actors/system.js';
 import { type Config, type ConfigPart, mergeParts, resolveConfig } from '../protocol/config.js';
-import { quick, type WorldName, worldPresets } from '../protocol/presets.js';
+import { quick, worldPresets } from '../protocol/presets.js';
 import { freeName } from '../store/run-folder.js';
-import { addCasts, castsIn, given } from './config-options.js';
+import { addCasts, addWorld, castsIn, given, type WorldOptions, worldPart } from './config-options.js';
 import { allExperiments, loadExperiment } from './experiments.js';
+import { pinnedConfig } from './hub.js';
 import { printJson, wholeNumber } from './options.js';
 import { assetsFolder } from './package.js';
 import { machineryOf, type RunMachinery, runToEnd, withRunMachinery } from './running.js';
 import { collectSet } from './set-option.js';
 
-interface Options extends RunMachinery {
+interface Options extends RunMachinery, WorldOptions {
   readonly seed?: number;
   readonly iterations?: number;
   readonly out?: string;
   readonly quick?: true;
-  readonly world?: WorldName;
-  readonly data?: string;
   readonly model?: string;
   readonly list?: true;
   readonly set?: ConfigPart[];
@@ -34,7 +33,8 @@ Examples
   soliloquy run --quick                             the same path in under a minute
   soliloquy run frozen-judge --seed 3               an experiment of experiments/
   soliloquy run --cast.judge 'ensemble:[live,frozen:M1]' --set dpo.beta=0.2
-  soliloquy run --world open-assistant --data trees.jsonl --model ./checkpoint`;
+  soliloquy run --world open-assistant --data trees.jsonl --model ./checkpoint
+  soliloquy run --world files --data alpaca.json --data pairs.parquet --eval-data questions.jsonl --model hf:org/name`;
 
 export function runCommand(): Command {
   const command = new Command('run')
@@ -45,13 +45,9 @@ export function runCommand(): Command {
     .option('--iterations <n>', 'DPO iterations after M1', wholeNumber(0, 50))
     .option('--out <dir>', 'the run’s folder (default: runs/<experiment>-<seed>, numbered if taken)')
     .option('--quick', 'small sizes: a look at the whole path, not a result')
-    .addOption(
-      new Option('--world <name>', 'where seed data comes from').choices(['microworld', 'open-assistant']),
-    )
-    .option('--data <file>', 'open-assistant: a message-tree export, .jsonl or .jsonl.gz')
-    .option('--model <dir>', 'M0: a folder in Hugging Face layout')
+    .option('--model <dir>', 'M0: a folder in Hugging Face layout, or hf:org/name@revision')
     .option('--set <path=value>', 'any option of the config, repeatable', collectSet);
-  return withRunMachinery(addCasts(command))
+  return withRunMachinery(addCasts(addWorld(command)))
     .addHelpText('after', EXAMPLES)
     .action(async (experiment: string, options: Options) =>
       options.list ? listExperiments(options) : runLoop(experiment, options),
@@ -74,9 +70,9 @@ export async function configOf(name: string, options: Options): Promise<Config> 
     iterations: options.iterations,
     model: options.model,
     cast: castsIn(options),
-    world: given({ name: world, data: options.data }),
+    world: worldPart(world, options),
   });
-  return resolveConfig(
+  const config = resolveConfig(
     { name: experiment.name },
     worldPresets[world] ?? {},
     experiment.config,
@@ -84,6 +80,7 @@ export async function configOf(name: string, options: Options): Promise<Config> 
     sets,
     flags as ConfigPart,
   );
+  return pinnedConfig(config);
 }
 
 async function runLoop(name: string, options: Options): Promise<void> {

@@ -5,6 +5,7 @@ import Table from 'cli-table3';
 import { Command, Option } from 'commander';
 import type { SharedModel } from '../pool/language-model.js';
 import type { BackendChoice } from '../protocol/backends.js';
+import { hubModel } from './hub.js';
 import { MODEL_HELP, modelArgument } from './model-argument.js';
 import {
   backendOption,
@@ -47,7 +48,7 @@ export function scoreCommand(): Command {
 async function score(name: string, { json, backend, ...options }: Options): Promise<void> {
   const given: TokensGiven = { ...options, flag: '--text' };
   checkTokensGiven(given);
-  const { dir } = modelArgument(name);
+  const { dir } = modelArgument(await hubModel(name));
   await withOneModel(dir, backend, async (model, { tokenizer }) => {
     const ids = idsOf(given, model);
     const [scored] = await model.score(MODEL, [ids]);

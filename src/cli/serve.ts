@@ -1,14 +1,14 @@
 /**
  * `soliloquy serve`: an OpenAI-compatible server of one model, until Ctrl-C.
  */
-import { basename } from 'node:path';
 import { Command } from 'commander';
 import { readCheckpoint } from '../lm/checkpoint.js';
 import { SoliloquyError } from '../protocol/errors.js';
 import { isLoopback } from '../serve/door.js';
 import { type RunningServer, startServer } from '../serve/server.js';
 import { chatFormatOf, needTokenizer } from './chat-model.js';
-import { MODEL_HELP, type ModelArgument, modelArgument } from './model-argument.js';
+import { hubModel } from './hub.js';
+import { MODEL_HELP, modelArgument, modelName } from './model-argument.js';
 import { MODEL, withLanguageModel } from './one-model.js';
 import { type Machinery, printJson, systemClock, wholeNumber, withMachinery } from './options.js';
 
@@ -64,9 +64,6 @@ function keyOf({ apiKeyEnv, host }: Options): string | null {
   });
 }
 
-const nameOf = ({ dir, run }: ModelArgument): string =>
-  run === undefined ? basename(dir) : `${basename(run.path)}/${run.version}`;
-
 /** Resolves when the server has ended after a signal. */
 async function untilStopped(server: RunningServer): Promise<void> {
   await new Promise<void>((resolve, reject) => {
@@ -88,9 +85,9 @@ async function untilStopped(server: RunningServer): Promise<void> {
 
 async function serve(text: string, options: Options): Promise<void> {
   const key = keyOf(options);
-  const argument = modelArgument(text);
+  const argument = modelArgument(await hubModel(text));
   const { host, port, seed } = options;
-  const name = options.name ?? nameOf(argument);
+  const name = options.name ?? modelName(argument);
   const checkpoint = await readCheckpoint(argument.dir);
   needTokenizer(checkpoint, argument.dir);
   await withLanguageModel(options, async (model) => {

@@ -3,19 +3,18 @@
  */
 import type { BackendChoice } from '../protocol/backends.js';
 import { SoliloquyError } from '../protocol/errors.js';
-import type { WorldName } from '../protocol/presets.js';
+import type { WorldOptions } from './config-options.js';
+import { hubModel, pinnedData } from './hub.js';
 import { configOf } from './run.js';
 import { collectSet } from './set-option.js';
 import { type Axis, axisOf, type Cell, type Grid } from './sweep-grid.js';
 
 export const ROLES = ['generator', 'responder', 'judge', 'trainer'] as const;
 
-export interface SweepOptions {
+export interface SweepOptions extends WorldOptions {
   readonly seeds: readonly number[];
   readonly set?: readonly Axis[];
   readonly iterations?: number;
-  readonly world?: WorldName;
-  readonly data?: string;
   readonly model?: string;
   readonly quick?: true;
   readonly out?: string;
@@ -28,12 +27,25 @@ export interface SweepOptions {
 }
 
 /** What every run of the grid shares, as `run` takes it. */
-const flagsOf = ({ quick, world, data, model, iterations }: SweepOptions): string[] => [
+const flagsOf = ({ quick, world, data = [], evalData = [], model, iterations }: SweepOptions): string[] => [
   ...(quick ? ['--quick'] : []),
-  ...Object.entries({ world, data, model, iterations }).flatMap(([name, value]) =>
+  ...Object.entries({ world, model, iterations }).flatMap(([name, value]) =>
     value === undefined ? [] : [`--${name}`, String(value)],
   ),
+  ...data.flatMap((file) => ['--data', file]),
+  ...evalData.flatMap((file) => ['--eval-data', file]),
 ];
+
+/** Hub ids name commits, so that every run of the grid has the same. */
+export async function pinnedOptions(options: SweepOptions): Promise<SweepOptions> {
+  const { model, data, evalData } = options;
+  return {
+    ...options,
+    ...(model === undefined ? {} : { model: await hubModel(model) }),
+    ...(data === undefined ? {} : { data: await pinnedData(data) }),
+    ...(evalData === undefined ? {} : { evalData: await pinnedData(evalData) }),
+  };
+}
 
 export function gridOf(experiment: string, options: SweepOptions): Grid {
   const casts = ROLES.flatMap((role) => {
@@ -63,11 +75,11 @@ export function gridOf(experiment: string, options: SweepOptions): Grid {
 export async function checkCells(
   experiment: string,
   cells: readonly Cell[],
-  { quick, world, data, model, iterations }: SweepOptions,
+  { quick, world, data, evalData, model, iterations }: SweepOptions,
 ) {
   for (const { seed, settings } of cells) {
     const set = settings.flatMap(({ path, value }) => collectSet(`${path}=${value}`));
-    const shared = { quick, world, data, model, iterations };
+    const shared = { quick, world, data, evalData, model, iterations };
     const given = Object.fromEntries(Object.entries(shared).filter(([, value]) => value !== undefined));
     // The machine is no part of a config.
     await configOf(experiment, { ...given, seed, set } as Parameters<typeof configOf>[1]);

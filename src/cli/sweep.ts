@@ -11,11 +11,12 @@ import { reasonOf, SoliloquyError } from '../protocol/errors.js';
 import type { Comparison } from '../report/comparison.js';
 import { comparisonText } from '../report/comparison-tables.js';
 import { comparisonOf, RESAMPLES } from './compare.js';
+import { addWorld } from './config-options.js';
 import { loadExperiment } from './experiments.js';
 import { printJson, systemClock, wholeNumber } from './options.js';
 import { type Children, childProcesses } from './sweep-child.js';
 import { type Cell, cellsOf, claimFolder, collectAxis, type Grid, seedList } from './sweep-grid.js';
-import { checkCells, gridOf, ROLES, runArguments, type SweepOptions } from './sweep-plan.js';
+import { checkCells, gridOf, pinnedOptions, ROLES, runArguments, type SweepOptions } from './sweep-plan.js';
 import { showSweep } from './sweep-progress.js';
 import { type CellState, runCells } from './sweep-runs.js';
 import { writeComparison } from './write-comparison.js';
@@ -41,11 +42,7 @@ export function sweepCommand(): Command {
     .option('--set <path=a,b,c>', 'values of an option of the config, repeatable', collectAxis)
     .option('--iterations <n>', 'DPO iterations after M1', wholeNumber(0, 50))
     .option('--quick', 'small sizes: a look at the whole path, not a result')
-    .addOption(
-      new Option('--world <name>', 'where seed data comes from').choices(['microworld', 'open-assistant']),
-    )
-    .option('--data <file>', 'open-assistant: a message-tree export, .jsonl or .jsonl.gz')
-    .option('--model <dir>', 'M0: a folder in Hugging Face layout')
+    .option('--model <dir>', 'M0: a folder in Hugging Face layout, or hf:org/name@revision')
     .option('--out <dir>', 'the sweep’s folder (default: runs/sweep-<experiment>)')
     .option('--parallel <n>', 'runs at once (default: one a core)', wholeNumber(1, 256))
     .option(
@@ -56,6 +53,7 @@ export function sweepCommand(): Command {
     .addOption(
       new Option('--backend <name>', 'what does the numbers').choices(BACKEND_CHOICES).default('auto'),
     );
+  addWorld(command);
   for (const role of ROLES)
     command.option(
       `--cast.${role} <players>`,
@@ -82,7 +80,8 @@ function openFolder(dir: string, grid: Grid): void {
   claimFolder(dir, grid, readdirSync(dir).length === 0);
 }
 
-async function sweep(experiment: string, options: SweepOptions): Promise<void> {
+async function sweep(experiment: string, given: SweepOptions): Promise<void> {
+  const options = await pinnedOptions(given);
   const grid = gridOf(experiment, options);
   const cells = cellsOf(grid);
   await checkCells(experiment, cells, options);

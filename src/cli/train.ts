@@ -14,6 +14,7 @@ import { versionId } from '../protocol/ids.js';
 import type { OptimizerConfig, TrainData, TrainOutcome } from '../protocol/lm.js';
 import { keyOf } from '../rng.js';
 import { writeAtomic } from '../store/files.js';
+import { dataPath, hubModel } from './hub.js';
 import { MODEL_HELP, modelArgument } from './model-argument.js';
 import { newFolder } from './new-folder.js';
 import { MODEL, withLanguageModel } from './one-model.js';
@@ -149,8 +150,8 @@ function encoded(
 
 async function train(objective: Objective, name: string, options: Options): Promise<void> {
   const optimizer = optimizerOf(objective, options);
-  const { dir } = modelArgument(name);
-  const given = await read(objective, options.data);
+  const { dir } = modelArgument(await hubModel(name));
+  const given = await read(objective, await dataPath(options.data));
   const base = await readCheckpoint(dir);
   newFolder(options.to);
   await withLanguageModel(options, async (model) => {

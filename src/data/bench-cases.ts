@@ -35,7 +35,7 @@ const voteOf = ({ preference }: AnnotationRecord): 0 | 1 | 2 =>
   preference === null || preference === 1.5 ? 0 : preference < 1.5 ? 1 : 2;
 
 /** Annotations of pairs whose texts are known, grouped by id. */
-function pairGroups(annotations: readonly AnnotationRecord[]): BenchGroup[] {
+export function pairGroups(annotations: readonly AnnotationRecord[]): BenchGroup[] {
   const byId = new Map<string, AnnotationRecord[]>();
   for (const one of annotations) byId.set(one.id, [...(byId.get(one.id) ?? []), one]);
   return [...byId].flatMap(([id, votes]) => {

@@ -63,12 +63,18 @@ export interface Located {
   readonly record: DataRecord;
 }
 
-/** The records of a file, or an error at the first row that is wrong. Rows that are right but of no use are passed over. */
-export async function* readRecords(data: DataFile): AsyncGenerator<Located> {
+/** What each row gave, or an error at the first row that is wrong. */
+export async function* readRows(data: DataFile): AsyncGenerator<Read & { readonly number: number }> {
   for await (const outcome of readOutcomes(data)) {
     if ('fault' in outcome) throw invalid(data, outcome);
-    for (const record of outcome.records) yield { number: outcome.number, record };
+    yield outcome;
   }
+}
+
+/** The records of a file, or an error at the first row that is wrong. Rows that are right but of no use are passed over. */
+export async function* readRecords(data: DataFile): AsyncGenerator<Located> {
+  for await (const { number, records } of readRows(data))
+    for (const record of records) yield { number, record };
 }
 
 function invalid(

@@ -65,15 +65,19 @@ export const configSchema = z.strictObject({
   iterations: count.max(50).default(2),
   world: z
     .strictObject({
-      name: z.enum(['microworld', 'open-assistant']).default('microworld'),
+      name: z.enum(['microworld', 'open-assistant', 'files']).default('microworld'),
       /** open-assistant: the message-tree export, .jsonl or .jsonl.gz. */
       data: z.string().optional(),
+      /** files: data files of any layout that `soliloquy data` knows, or Hub ids. */
+      files: z.array(z.string().min(1)).min(1).optional(),
+      /** files: what is held out and never learnt from; absent = a share of `files`. */
+      evalFiles: z.array(z.string().min(1)).min(1).optional(),
       language: z.string().default('en'),
       demonstrations: atLeastOne.default(800),
       evaluations: count.default(600),
       heldOut: atLeastOne.default(300),
       probes: count.default(150),
-      /** open-assistant: share of the prompts held out. */
+      /** open-assistant, files: share of the prompts held out. */
       heldOutShare: share.default(0.2),
       /** Longer texts are left out (characters); 0 = none. */
       maxChars: count.default(0),
@@ -209,7 +213,7 @@ export type ConfigInput = z.input<typeof configSchema>;
 
 /** Any part of a config. */
 export type Partially<T> = {
-  readonly [K in keyof T]?: T[K] extends readonly unknown[]
+  readonly [K in keyof T]?: NonNullable<T[K]> extends readonly unknown[]
     ? T[K]
     : T[K] extends object | undefined
       ? Partially<NonNullable<T[K]>>

@@ -21,6 +21,10 @@ export type ErrorCode =
   | 'log.invalid'
   | 'replay.diverged'
   | 'log.write'
+  /** The Hub, or its cache, can't give what is asked for. */
+  | 'hub.unavailable'
+  /** What the Hub gave is not what it should be. */
+  | 'hub.invalid'
   | 'protocol.violation'
   | 'usage';
 

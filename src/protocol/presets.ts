@@ -4,7 +4,17 @@
  */
 import type { ConfigPart } from './config.js';
 
-export type WorldName = 'microworld' | 'open-assistant';
+/** Of worlds whose texts are people's: longer than the microworld's, for a model that knows a language already. */
+const texts: ConfigPart = {
+  invent: { asks: 32, sampling: { maxNewTokens: 48 } },
+  respond: { sampling: { maxNewTokens: 96 } },
+  judge: { sampling: { maxNewTokens: 96 } },
+  evaluate: { sampling: { maxNewTokens: 96 } },
+  sft: { epochs: 1, learningRate: 5e-5, finalLearningRate: 1e-5 },
+  dpo: { learningRate: 1e-5, finalLearningRate: 1e-6 },
+};
+
+export type WorldName = 'microworld' | 'open-assistant' | 'files';
 
 export const worldPresets: Readonly<Record<WorldName, ConfigPart>> = {
   microworld: {
@@ -22,14 +32,9 @@ export const worldPresets: Readonly<Record<WorldName, ConfigPart>> = {
     sft: { dropout: 0 },
     dpo: { warmupSteps: 10 },
   },
-  'open-assistant': {
-    invent: { asks: 32, sampling: { maxNewTokens: 48 } },
-    respond: { sampling: { maxNewTokens: 96 } },
-    judge: { sampling: { maxNewTokens: 96 } },
-    evaluate: { sampling: { maxNewTokens: 96 } },
-    sft: { epochs: 1, learningRate: 5e-5, finalLearningRate: 1e-5 },
-    dpo: { learningRate: 1e-5, finalLearningRate: 1e-6 },
-  },
+  'open-assistant': texts,
+  // The paper's 3,200 demonstrations, at most; question files are answered whole.
+  files: { ...texts, world: { demonstrations: 3200, evaluations: 1600, heldOut: 1000, probes: 150 } },
 };
 
 /** `--quick`: the same path in under a minute; too little data for the paper's shape. */
