@@ -15,8 +15,8 @@ import {
 import type { Config } from '../src/protocol/config.js';
 import type { VersionId } from '../src/protocol/ids.js';
 import type { RngKey, Sampling } from '../src/protocol/lm.js';
-import type { BodyOf, Generation, Verdict } from '../src/protocol/messages.js';
-import type { LanguageModel, World } from '../src/protocol/ports.js';
+import type { BodyOf, Generation, Usage, Verdict } from '../src/protocol/messages.js';
+import type { Endpoint, LanguageModel, World } from '../src/protocol/ports.js';
 import type { JudgeTemplate, SeedData } from '../src/protocol/records.js';
 import { parseVerdict } from '../src/stages/judge.js';
 import { keys } from '../src/stages/keys.js';
@@ -31,6 +31,8 @@ export interface Measuring {
   readonly load: (version: VersionId) => Promise<void>;
   /** Whether a version exists: a cast may name one that is yet to come. */
   readonly exists: (version: VersionId) => boolean;
+  /** The server of that name. */
+  readonly endpoint: (name: string) => Endpoint;
   /** Share of an evaluation that is done, for people. */
   readonly onProgress: (version: VersionId, share: number) => void;
 }
@@ -117,16 +119,23 @@ function writing(members: readonly JudgeMember[]): readonly JudgeMember[] {
   return rest.length === members.length || live ? rest : [{ player: 'live' }, ...rest];
 }
 
+/** What a server's answers have cost, said as it comes. */
+export type Billing = (endpoint: string, usage: Usage) => void;
+
 /** The verdicts of the cast judge on each case: what the loop believes of them. */
 export async function benchScores(
   options: Measuring,
   { version, judge }: BodyOf<'evaluation.request'>,
   cases: readonly Case[],
+  bill: Billing,
 ): Promise<Verdict[][]> {
   const t = /^M(\d+)$/.exec(version)?.[1];
   const verdicts: Verdict[][] = cases.map(() => []);
   for (const member of writing(membersOf(parseCast('judge', judge)))) {
-    if (isModelCast(member)) {
+    if (isModelCast(member) && member.player === 'endpoint') {
+      const made = await judgeAt(options, member.name, cases, bill);
+      for (const [i, own] of made.entries()) verdicts[i]!.push(...own);
+    } else if (isModelCast(member)) {
       const cast = t === undefined ? version : versionFor(member, Number(t));
       const made = await judgeBy(options, options.exists(cast) ? cast : version, cases);
       for (const [i, own] of made.entries()) verdicts[i]!.push(...own.verdicts);
@@ -137,6 +146,25 @@ export async function benchScores(
     }
   }
   return verdicts;
+}
+
+/** Verdicts of a server, as the judge of the loop gets them: each case is a question of its own, so that it keeps all it may busy. */
+async function judgeAt(
+  { config, template, world, endpoint }: Measuring,
+  name: string,
+  cases: readonly Case[],
+  bill: Billing,
+): Promise<Verdict[][]> {
+  const { sampling } = config.judge;
+  const stop = world.format.stop.judgement;
+  const server = endpoint(name);
+  const answers = await Promise.all(
+    cases.map(({ prompt, response, keys }) =>
+      server.ask({ sampling, stop, items: [{ prompt: judgePrompt(template, prompt, response), keys }] }),
+    ),
+  );
+  for (const { usage } of answers) bill(name, usage);
+  return answers.map(({ outputs }) => outputs[0]!.map(({ text }) => parseVerdict(text, template)));
 }
 
 /** Judgements by one version, as the judge of the loop makes them. */

@@ -21,18 +21,18 @@ import { SoliloquyError } from '../src/protocol/errors.js';
 import type { VersionId } from '../src/protocol/ids.js';
 import type { TrainStep } from '../src/protocol/lm.js';
 import type { BodyOf } from '../src/protocol/messages.js';
-import type { Clock, Recording, World } from '../src/protocol/ports.js';
+import type { Recording, World } from '../src/protocol/ports.js';
 import { type RunFolder, runFolder } from '../src/store/run-folder.js';
 import { type Company, createCompany } from './company.js';
+import { castEndpoints, createServers, type EndpointMeans } from './endpoints.js';
 import type { Sequencer } from './sequencer.js';
 import { createVersionStore, trainAndStore, type VersionStore } from './versions.js';
 import { checkCasts, checkpointsIn, createWorld, recordingsIn } from './worlds.js';
 
 /** What a run takes beside its config. */
-export interface Machinery {
+export interface Machinery extends EndpointMeans {
   readonly workers: number;
   readonly backend: BackendChoice;
-  readonly clock: Clock;
   /** Default: grouped. */
   readonly durability?: Durability;
   /** For config.json: what made the run. */
@@ -48,6 +48,8 @@ export interface Machinery {
 export interface Parts {
   readonly world: World;
   readonly model: SharedModel;
+  /** Ends the model and what is asked of servers. */
+  readonly close: () => Promise<void>;
   readonly company: Company;
   readonly store: VersionStore;
   /** Head of each log that answers, by the run's name in the cast. */
@@ -69,6 +71,11 @@ export async function createParts(
   checkCasts(config, world);
   const casts = await castCheckpoints(first, config);
   const recordings = await recordingsOf(first, config);
+  const servers = createServers(
+    { ...first.endpoints, ...config.endpoints },
+    castEndpoints(config),
+    machinery,
+  );
   const interject: Sequencer['interject'] = (...said) => parts.speaker?.(...said);
   const onWorkerCrash = ({ task, attempt, reason }: WorkerCrash) => {
     const body = { task: task ?? 'idle', attempt, reason };
@@ -84,6 +91,7 @@ export async function createParts(
     exists: model.has,
     train: (job, onStep, bound) => trainAndStore(job, onStep, bound, { model, folder, save: store.save }),
     recording: (run) => recordingIn(recordings, run),
+    endpoint: servers.of,
     onStep: (to, step, cause) =>
       interject(
         'model',
@@ -93,7 +101,11 @@ export async function createParts(
     onProgress: (version, share) => measuring$.next({ version, share }),
   });
   const recorded = Object.fromEntries([...recordings].map(([run, { headHash }]) => [run, headHash]));
-  const parts: Parts = { world, model, company, store, recorded, measuring$, speaker: undefined };
+  const close = () => {
+    servers.close();
+    return model.close();
+  };
+  const parts: Parts = { world, model, close, company, store, recorded, measuring$, speaker: undefined };
   return parts;
 }
 
@@ -142,6 +154,7 @@ export const createReader = (config: Config): Company => {
     exists: () => false,
     train: never,
     recording: (run) => recordingIn(new Map(), run),
+    endpoint: () => nobody.close() as never,
     onStep: () => undefined,
     onProgress: () => undefined,
   });

@@ -73,7 +73,7 @@ export async function createRun(options: RunOptions): Promise<Run> {
     return run;
   } catch (error) {
     lock?.release();
-    await parts.model.close();
+    await parts.close();
     throw error;
   }
 }
@@ -152,7 +152,7 @@ interface Bound extends Ground {
 }
 
 function runOf(
-  { model, measuring$ }: Parts,
+  { model, close, measuring$ }: Parts,
   { folder, lock, writer, keeper, sequencer, messages$ }: Bound,
 ): Run {
   const say = (type: 'run.pause' | 'run.resume') =>
@@ -179,7 +179,7 @@ function runOf(
         writer.close();
         lock.release();
         messages$.complete();
-        await model.close();
+        await close();
       }
     },
     stop: () => sequencer.stop(),

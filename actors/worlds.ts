@@ -10,6 +10,7 @@ import type { JudgeTemplate } from '../src/protocol/records.js';
 import { builtInTemplates } from '../src/protocol/templates.js';
 import { createMicroworld } from '../src/worlds/microworld/index.js';
 import { createOpenAssistant } from '../src/worlds/open-assistant/world.js';
+import { checkEndpoints } from './endpoints.js';
 
 /** The world that a config names. */
 export function createWorld({ world, seed }: Config): World {
@@ -61,6 +62,7 @@ export function baseModel({ model, world }: Config, assets: string): string {
 
 /** Refuses casts that this world can't play. */
 export function checkCasts(config: Config, world: World): void {
+  checkEndpoints(config);
   const members = membersOf(parseCast('judge', config.cast.judge));
   const different = new Set(members.map(castText)).size;
   if (config.cast.trainer === 'cream' && (members.length !== 2 || different !== 2))

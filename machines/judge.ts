@@ -5,7 +5,14 @@
  * who sits where is src/stages/bench.ts.
  */
 import { enqueueActions, setup } from 'xstate';
-import { castText, isModelCast, type JudgeMember, recordOf, versionFor } from '../src/protocol/cast.js';
+import {
+  addressOf,
+  castText,
+  isModelCast,
+  type JudgeMember,
+  recordOf,
+  versionFor,
+} from '../src/protocol/cast.js';
 import { type EpisodeId, judgementId } from '../src/protocol/ids.js';
 import type { Sampling } from '../src/protocol/lm.js';
 import type { BodyOf, Received } from '../src/protocol/messages.js';
@@ -76,7 +83,7 @@ function askFor(input: JudgeInput, id: string, { request, seats }: Open): Said {
     keys,
   }));
   const version = versionFor(member, request.iteration);
-  return say('model', 'model.request', {
+  return say(addressOf(member), 'model.request', {
     id,
     version,
     sampling: { ...input.sampling },
