@@ -42,8 +42,7 @@ export function createEvaluator(options: Measuring, answers: Answers): Addressee
       const last = facts.at(-1)!;
       return facts.map((message) => ({ to: message === last ? from : 'record', cause: seq, message }));
     } catch (error) {
-      if (isSoliloquyError(error) && (error.code === 'endpoint.away' || error.code === 'endpoint.refused'))
-        throw error; // the run stops, and goes on when the server is there again
+      if (isSoliloquyError(error) && /^endpoint\.(away|refused)$/.test(error.code)) throw error; // the run stops, and can go on
       return [
         {
           to: from,
@@ -97,16 +96,14 @@ export async function evaluate(
     { version, answered: complete, judged, compared, before },
     { seed: config.seed, resamples, confidence, maxScore: template.verdict.max },
   );
+  const billed = [...bills].map(
+    ([endpoint, usage]): Fact => ({ type: 'evaluation.billed', body: { version, endpoint, usage } }),
+  );
   return [
     ...complete.map((body): Fact => ({ type: 'evaluation.answered', body })),
     ...compared.map((body): Fact => ({ type: 'evaluation.compared', body })),
     ...judged.map((body): Fact => ({ type: 'evaluation.judged', body })),
-    ...[...bills].map(
-      ([endpoint, usage]): Fact => ({
-        type: 'evaluation.billed',
-        body: { version, endpoint, usage },
-      }),
-    ),
+    ...billed,
     { type: 'evaluation.made', body: { version, metrics } },
   ];
 }

@@ -21,6 +21,7 @@ import type { JudgeTemplate, SeedData } from '../src/protocol/records.js';
 import { parseVerdict } from '../src/stages/judge.js';
 import { keys } from '../src/stages/keys.js';
 import { chatPrompt, judgePrompt } from '../src/stages/templates.js';
+import { judgeServed, type ServedJudge } from './served-judge.js';
 
 export interface Measuring {
   readonly config: Config;
@@ -133,7 +134,7 @@ export async function benchScores(
   const verdicts: Verdict[][] = cases.map(() => []);
   for (const member of writing(membersOf(parseCast('judge', judge)))) {
     if (isModelCast(member) && member.player === 'endpoint') {
-      const made = await judgeAt(options, member.name, cases, bill);
+      const made = await judgeServed(servedJudge(options, member.name, bill), cases);
       for (const [i, own] of made.entries()) verdicts[i]!.push(...own);
     } else if (isModelCast(member)) {
       const cast = t === undefined ? version : versionFor(member, Number(t));
@@ -148,24 +149,18 @@ export async function benchScores(
   return verdicts;
 }
 
-/** Verdicts of a server, as the judge of the loop gets them: each case is a question of its own, so that it keeps all it may busy. */
-async function judgeAt(
+const servedJudge = (
   { config, template, world, endpoint }: Measuring,
   name: string,
-  cases: readonly Case[],
   bill: Billing,
-): Promise<Verdict[][]> {
-  const { sampling } = config.judge;
-  const stop = world.format.stop.judgement;
-  const server = endpoint(name);
-  const answers = await Promise.all(
-    cases.map(({ prompt, response, keys }) =>
-      server.ask({ sampling, stop, items: [{ prompt: judgePrompt(template, prompt, response), keys }] }),
-    ),
-  );
-  for (const { usage } of answers) bill(name, usage);
-  return answers.map(({ outputs }) => outputs[0]!.map(({ text }) => parseVerdict(text, template)));
-}
+): ServedJudge => ({
+  server: endpoint(name),
+  template,
+  sampling: config.judge.sampling,
+  stop: world.format.stop.judgement,
+  retries: config.flow.retries,
+  bill: (usage) => bill(name, usage),
+});
 
 /** Judgements by one version, as the judge of the loop makes them. */
 export async function judgeBy(options: Measuring, version: VersionId, cases: readonly Case[]) {

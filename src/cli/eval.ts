@@ -4,6 +4,7 @@
  */
 import Table from 'cli-table3';
 import { Command, Option } from 'commander';
+import { castEndpoints, createServers } from '../../actors/endpoints.js';
 import { evaluate } from '../../actors/evaluator.js';
 import { createWorld, templateFor } from '../../actors/worlds.js';
 import { readCheckpoint } from '../lm/checkpoint.js';
@@ -13,7 +14,7 @@ import type { VersionId } from '../protocol/ids.js';
 import type { BodyOf, Metric } from '../protocol/messages.js';
 import { type Subject, type SubjectOptions, subjectOf } from './evaluation-subject.js';
 import { withLanguageModel } from './one-model.js';
-import { type Machinery, printJson, wholeNumber, withMachinery } from './options.js';
+import { type Machinery, printJson, systemClock, wholeNumber, withMachinery } from './options.js';
 
 interface Options extends Machinery, SubjectOptions {
   readonly json?: true;
@@ -65,6 +66,7 @@ async function measure(name: string, options: Options): Promise<void> {
   const world = createWorld(config);
   const seedData = await world.seed();
   const silent = options.json || options.quiet || !process.stderr.isTTY;
+  const servers = createServers(config.endpoints, castEndpoints(config), { clock: systemClock });
   await withLanguageModel(options, async (model) => {
     const load = loaderOf(model, subject);
     await load(version);
@@ -77,6 +79,7 @@ async function measure(name: string, options: Options): Promise<void> {
         seedData: () => seedData,
         load,
         exists: (other) => subject.folderOf(other) !== undefined,
+        endpoint: servers.of,
         onProgress: (_version, share) =>
           silent || process.stderr.write(`\r\x1b[2K${Math.round(100 * share)} %  measuring ${version}`),
       },

@@ -4,6 +4,7 @@
  * same whatever was asked before; with `n` the samples of a prompt share the seed of the first.
  * Owns no retry rule (endpoint-retry.ts), no reading of answers (endpoint-answer.ts), no environment: the key is given.
  */
+import { setMaxListeners } from 'node:events';
 import OpenAI from 'openai';
 import { type EndpointConfig, endpointAddress } from '../protocol/endpoints.js';
 import { reasonOf, SoliloquyError } from '../protocol/errors.js';
@@ -89,6 +90,7 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
     async ask(question) {
       const rest = new AbortController();
       const signal = AbortSignal.any([options.signal, rest.signal]);
+      setMaxListeners(0, signal); // as many as samples wait
       try {
         const asked = question.items.map((item) =>
           samplesOf({ options, client, gate, signal, question }, item),
