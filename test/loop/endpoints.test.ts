@@ -2,7 +2,7 @@
  * The loop with its roles behind servers that are other processes: killed, started again, gone. The run's own model is tiny, the
  * servers' is the M0 that ships.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { forkRun } from '../../actors/fork.js';
@@ -27,11 +27,14 @@ let runs = 0;
 const out = () => join(folder.path, `run-${runs++}`);
 let writer: Served;
 let judge: Served;
+/** Of a run that nobody disturbs. */
+let whole: Done;
 beforeAll(async () => {
   await writeTinyModel(model);
   writer = await serveProcess(M0, 'writer');
   judge = await serveProcess(M0, 'judge', ['--api-key-env', 'JUDGE_KEY'], { JUDGE_KEY: KEY });
-}, 120_000);
+  whole = await done(config());
+}, 300_000);
 afterAll(async () => {
   await Promise.all([writer?.kill(), judge?.kill()]);
   folder.remove();
@@ -72,14 +75,187 @@ async function done(of: Config, seen: (envelope: Envelope) => void = () => undef
 const bodies = <T extends MessageType>(envelopes: readonly Envelope[], type: T): BodyOf<T>[] =>
   envelopes.filter((one) => one.type === type).map(({ body }) => body as BodyOf<T>);
 
+/** Kills a server as the nth message of a type is said, and starts it again a little later. */
+function killing(server: Served, type: MessageType, nth: number) {
+  let seen = 0;
+  let restarted: Promise<void> | undefined;
+  return {
+    seen: (envelope: Envelope) => {
+      if (envelope.type === type && ++seen === nth) restarted = server.kill().then(() => server.restart());
+    },
+    restarted: () => restarted,
+  };
+}
+
+const retriesIn = (envelopes: readonly Envelope[], from: string): number =>
+  envelopes.reduce((sum, envelope) => {
+    if (envelope.type !== 'model.result' || envelope.from !== from) return sum;
+    return sum + ((envelope.body as BodyOf<'model.result'>).usage?.retries ?? 0);
+  }, 0);
+
 describe('generator, responder and judge behind two servers', () => {
-  let whole: Done;
-  beforeAll(async () => {
-    whole = await done(config());
+  it('write prompts, answers and readable judgements, each said to be theirs, of which pairs are made', () => {
+    expect(whole.end.status).toBe('finished');
+    const prompts = bodies(whole.envelopes, 'prompt.made').map(({ generation }) => generation);
+    const answers = bodies(whole.envelopes, 'responses.made').flatMap(({ candidates }) => candidates);
+    const judgements = bodies(whole.envelopes, 'judgement.made');
+    expect(new Set([...prompts, ...answers].map(({ version }) => version))).toEqual(
+      new Set(['endpoint:writer']),
+    );
+    expect(new Set(judgements.map(({ player }) => player))).toEqual(new Set(['endpoint:judge']));
+    expect(judgements.filter(({ verdict }) => verdict.status === 'score').length).toBeGreaterThan(20);
+    expect(bodies(whole.envelopes, 'pair.made').length).toBeGreaterThan(3);
+    for (const { logprob } of answers) expect(logprob).toBeLessThanOrEqual(0);
+  });
+
+  it('one of them killed and started again in mid-run, twice, come to the same outcome', async () => {
+    const first = killing(judge, 'judgement.made', 20);
+    const second = killing(writer, 'responses.made', 9);
+    const again = await done(config(), (envelope) => {
+      first.seen(envelope);
+      second.seen(envelope);
+    });
+    await Promise.all([first.restarted(), second.restarted()]);
+    expect(first.restarted()).toBeDefined();
+    expect(second.restarted()).toBeDefined();
+    expect(retriesIn(again.envelopes, 'endpoint:judge')).toBeGreaterThan(0);
+    expect(retriesIn(again.envelopes, 'endpoint:writer')).toBeGreaterThan(0);
+    expect(again.end).toMatchObject({ status: 'finished', outcomeHash: whole.end.outcomeHash });
+    expect(bodies(again.envelopes, 'request.failed')).toEqual([]);
   }, 300_000);
 
-  it('come to the end, with readable judgements', () => {
-    expect(whole.end.status).toBe('finished');
-    console.log(whole.envelopes.length, bodies(whole.envelopes, 'judgement.made').map(({verdict})=>JSON.stringify(verdict)).join().slice(0,500), bodies(whole.envelopes,'pair.made').length, bodies(whole.envelopes,'prompt.made').map(p=>JSON.stringify(p.generation)).slice(0,3));
+  it('asked one request at a time, come to the same outcome: what a server does beside changes no bit', async () => {
+    const of = config({ endpoints: { writer: { concurrency: 1 }, judge: { concurrency: 1 } } } as ConfigPart);
+    expect((await done(of)).end.outcomeHash).toBe(whole.end.outcomeHash);
+  }, 300_000);
+
+  it('cost what the log sums up: tokens of each role, and money where there is a price', () => {
+    const tally = emptyTally();
+    for (const envelope of whole.envelopes) tallyMessage(tally, envelope);
+    const { generator, responder } = Object.fromEntries(tally.usage.get('writer')!);
+    expect(generator!.requests).toBe(
+      bodies(whole.envelopes, 'prompt.made').length + bodies(whole.envelopes, 'prompt.filtered').length,
+    );
+    expect(responder!.requests).toBe(3 * bodies(whole.envelopes, 'responses.made').length);
+    expect(responder!.untold).toBe(0);
+    expect(responder!.cost).toBeCloseTo(
+      (responder!.promptTokens + 2 * responder!.completionTokens) / 1e6,
+      12,
+    );
+    const judged = tally.usage.get('judge')!;
+    expect([...judged.keys()]).toEqual(['evaluation', 'judge']);
+    expect(judged.get('judge')!.cost).toBeNull();
+    const line = summary(tally)
+      .split('\n')
+      .find((one) => /writer +responder/.test(one));
+    expect(line).toContain(`${responder!.promptTokens}`);
+    expect(line).toContain('USD');
+  });
+
+  it('tell no file of the run the key', () => {
+    const files = readdirSync(whole.path, { recursive: true, withFileTypes: true }).filter((one) =>
+      one.isFile(),
+    );
+    expect(files.length).toBeGreaterThan(10);
+    for (const file of files)
+      expect(readFileSync(join(file.parentPath, file.name)).includes(KEY)).toBe(false);
+    expect(readFileSync(join(whole.path, 'config.json'), 'utf8')).toContain('"keyEnv": "JUDGE_KEY"');
+  });
+
+  it('away for longer than the run has patience stop it with nothing of that on the log; resumed it comes to the same outcome', async () => {
+    const of = config({ endpoints: { judge: { patienceSeconds: 0 } } } as ConfigPart);
+    const run = await tinyRun(of, out(), means);
+    let seen = 0;
+    let killed: Promise<void> | undefined;
+    run.messages$.subscribe(({ type }) => {
+      if (type === 'judgement.made' && ++seen === 15) killed = judge.kill();
+    });
+    await expect(run.start()).rejects.toMatchObject({
+      code: 'endpoint.away',
+      fields: { endpoint: 'judge', fix: expect.stringContaining('resume') },
+    });
+    await killed;
+    await judge.restart();
+    const { path } = run.folder;
+    const { run: resumed } = await resumeRun({
+      path,
+      assets: '/nowhere',
+      workers: 1,
+      backend: 'auto',
+      versions: {},
+      ...means,
+    });
+    expect(await resumed!.start()).toMatchObject({ status: 'finished', outcomeHash: whole.end.outcomeHash });
+    const { envelopes } = await readWholeLog(run.folder.log);
+    expect(bodies(envelopes, 'request.failed')).toEqual([]);
+  }, 300_000);
+});
+
+describe('the judge alone behind a server', () => {
+  const own = { cast: { generator: 'live', responder: 'live' } } as const;
+
+  it('judges what the run’s own model writes, in the loop and in each evaluation', async () => {
+    const { end, envelopes } = await done(config(own, { cast: { judge: 'ensemble:[endpoint:judge,live]' } }));
+    expect(end.status).toBe('finished');
+    const players = bodies(envelopes, 'judgement.made').map(({ player }) => player);
+    expect(new Set(players)).toEqual(new Set(['endpoint:judge', 'live']));
+    for (const { selfScores } of bodies(envelopes, 'evaluation.answered')) {
+      expect(selfScores).toHaveLength(4); // two samples of each member
+      expect(selfScores.slice(0, 2).some(({ status }) => status === 'score')).toBe(true);
+    }
+    const billed = bodies(envelopes, 'evaluation.billed');
+    expect(billed.map(({ version }) => version)).toEqual(
+      bodies(envelopes, 'evaluation.made').map(({ version }) => version),
+    );
+    expect(billed[0]).toMatchObject({ endpoint: 'judge', usage: { requests: 12 } }); // 6 held-out answers, two samples
+  }, 300_000);
+
+  it('takes over in a fork, and the fork’s replay and resume are as any other’s', async () => {
+    const parent = await done(
+      config(own, { cast: { judge: 'live' }, endpoints: { writer: { model: 'none' } } } as ConfigPart),
+    );
+    const { run, seq } = await forkRun({
+      parent: parent.path,
+      out: out(),
+      at: 'M2',
+      changes: { cast: { judge: 'endpoint:judge' } },
+      overrides: [],
+      workers: 1,
+      backend: 'auto',
+      versions: {},
+      ...means,
+    });
+    const end = await run.start();
+    expect(end.status).toBe('finished');
+    const { envelopes } = await readWholeLog(run.folder.log);
+    const players = bodies(envelopes.slice(seq), 'judgement.made').map(({ player }) => player);
+    expect(new Set(players)).toEqual(new Set(['endpoint:judge']));
+    const { problems, outcomeHash } = await replayRun({ path: run.folder.path, verify: true });
+    expect([problems, outcomeHash]).toEqual([[], end.outcomeHash]);
+  }, 300_000);
+
+  it('that the config doesn’t name is refused, as is one whose key isn’t in the environment, before anything is written', async () => {
+    const path = out();
+    await expect(tinyRun(config({ cast: { judge: 'endpoint:other' } }), path, means)).rejects.toMatchObject({
+      code: 'cast.invalid',
+      fields: { fix: expect.stringContaining('endpoints.other.url') },
+    });
+    await expect(tinyRun(config(), path, { ...means, env: {} })).rejects.toMatchObject({
+      code: 'config.invalid',
+      message: expect.stringContaining('JUDGE_KEY'),
+    });
+    expect(existsSync(path)).toBe(false);
   });
 });
+
+it('a replay asks nobody: with all servers gone it verifies every message', async () => {
+  const { path, end } = whole;
+  await Promise.all([writer.kill(), judge.kill()]);
+  const { problems, outcomeHash, finished } = await replayRun({ path, verify: true });
+  expect({ problems, outcomeHash, finished }).toEqual({
+    problems: [],
+    outcomeHash: end.outcomeHash,
+    finished: true,
+  });
+  expect(readManifest(path).status).toBe('finished');
+}, 300_000);

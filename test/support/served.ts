@@ -18,7 +18,13 @@ export interface Served {
   restart(): Promise<void>;
 }
 
-async function spawned(dir: string, name: string, port: number, args: readonly string[], env: NodeJS.ProcessEnv) {
+async function spawned(
+  dir: string,
+  name: string,
+  port: number,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+) {
   const child = spawn(
     process.execPath,
     [main, 'serve', dir, '--name', name, '--port', String(port), '--workers', '1', '--json', ...args],
