@@ -83,6 +83,10 @@ const endpoint = z.strictObject(fields, {
 export type EndpointConfig = z.output<typeof endpoint>;
 
 export const endpointsSchema = z
-  .record(z.string().regex(ENDPOINT_NAME, 'a name of letters, digits and _'), endpoint)
+  .record(z.string(), endpoint)
+  .superRefine((named, context) => {
+    for (const name of Object.keys(named).filter((one) => !ENDPOINT_NAME.test(one)))
+      context.addIssue({ code: 'custom', path: [name], message: 'a name has letters, digits and _ only' });
+  })
   .default({});
 export type Endpoints = Readonly<Record<string, EndpointConfig>>;

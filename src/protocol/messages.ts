@@ -35,7 +35,7 @@ export const generation = z.object({
 });
 
 /** What answers of a server have cost. */
-const usage = z.object({
+export const usage = z.object({
   /** Answers that were got; requests that had to be sent again. */
   requests: whole,
   retries: whole,
