@@ -126,10 +126,7 @@ const announce = (
     }),
   );
 
-const ofEpisode =
-  (episode: EpisodeId) =>
-  ({ request }: Open) =>
-    request.episode === episode;
+const isOf = (episode: EpisodeId, { request }: Open): boolean => request.episode === episode;
 
 interface Step {
   readonly change: Partial<Context>;
@@ -164,7 +161,7 @@ function settle(context: Context, id: string, event: Received): Step {
       said: [askFor(input, nextId, next)],
     };
   }
-  if (Object.values(open).some(ofEpisode(episode)))
+  if (Object.values(open).some((one) => isOf(episode, one)))
     return { change: { open, made: { ...context.made, [episode]: made } }, said: [] };
   return {
     change: { open, made: without(context.made, episode) },
@@ -175,7 +172,7 @@ function settle(context: Context, id: string, event: Received): Step {
 /** The whole episode is given up: what else is under way for it will come too late. */
 function giveUp({ open, made }: Context, { id, reason }: BodyOf<'request.failed'>): Step {
   const { episode } = open[id]!.request;
-  const rest = Object.entries(open).filter(([, work]) => !ofEpisode(episode)(work));
+  const rest = Object.entries(open).filter(([, work]) => !isOf(episode, work));
   return {
     change: { open: Object.fromEntries(rest), made: without(made, episode) },
     said: [say(`episode:${episode}`, 'judgements.failed', { episode, reason })],
