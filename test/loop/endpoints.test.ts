@@ -5,16 +5,23 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createServers } from '../../actors/endpoints.js';
 import { forkRun } from '../../actors/fork.js';
 import { replayRun } from '../../actors/replay.js';
 import { resumeRun } from '../../actors/resume.js';
 import type { RunEnd } from '../../actors/system.js';
+import { readCheckpoint } from '../../src/lm/checkpoint.js';
 import { readWholeLog } from '../../src/log/reader.js';
+import { rowsOf, sampleBatch } from '../../src/players/sampling.js';
+import { createLanguageModel } from '../../src/pool/language-model.js';
 import type { Config, ConfigPart } from '../../src/protocol/config.js';
+import { versionId } from '../../src/protocol/ids.js';
 import type { BodyOf, Envelope, MessageType } from '../../src/protocol/messages.js';
 import { summary } from '../../src/report/summary.js';
 import { emptyTally, tallyMessage } from '../../src/report/tally.js';
+import { chatPrompt } from '../../src/stages/templates.js';
 import { readManifest } from '../../src/store/run-folder.js';
+import { FORMAT } from '../../src/worlds/microworld/format.js';
 import { type Served, serveProcess } from '../support/served.js';
 import { temporaryFolder, tinyConfig, tinyRun, writeTinyModel } from '../support/tiny-run.js';
 
@@ -247,6 +254,27 @@ describe('the judge alone behind a server', () => {
     expect(existsSync(path)).toBe(false);
   });
 });
+
+it('a server of the same model says, without chance, what the model says here', async () => {
+  const local = await createLanguageModel({ workers: 1, backend: 'onnx' });
+  const version = versionId('here');
+  local.register(version, await readCheckpoint(M0));
+  const sampling = { temperature: 0, topP: 1, maxNewTokens: 12 };
+  const stop = [...FORMAT.stop.response];
+  const items = ['name three animals .', 'what colour is snow ?', 'last word of : hill apple'].map(
+    (prompt) => ({
+      prompt: chatPrompt(FORMAT, prompt),
+      keys: [[1, 2] as const],
+    }),
+  );
+  const here = await sampleBatch(local, version, rowsOf(local, version, sampling, stop, items));
+  await local.close();
+  const servers = createServers(config().endpoints, ['writer'], means);
+  const { outputs } = await servers.of('writer').ask({ sampling, stop, items });
+  // A completion is what the text goes on with: with the white space before it.
+  expect(outputs.map(([one]) => one!.text.trim())).toEqual(here.map(({ text }) => text));
+  expect(outputs.map(([one]) => one!.finish)).toEqual(here.map(({ finish }) => finish));
+}, 60_000);
 
 it('a replay asks nobody: with all servers gone it verifies every message', async () => {
   const { path, end } = whole;
