@@ -4,6 +4,7 @@
  */
 import { createDelivery, type Delivery } from '../src/log/delivery.js';
 import { createOverrides } from '../src/log/overrides.js';
+import { createEndpointPlayer } from '../src/players/endpoint.js';
 import { createScorer } from '../src/players/scorer.js';
 import {
   createSharedModel,
@@ -11,10 +12,11 @@ import {
   type TrainingResult,
 } from '../src/players/shared-model.js';
 import { type Config, configSchema } from '../src/protocol/config.js';
+import { type EndpointAddress, endpointAddress, isEndpointAddress } from '../src/protocol/endpoints.js';
 import type { VersionId } from '../src/protocol/ids.js';
 import type { ToldStep } from '../src/protocol/lm.js';
 import type { BodyOf, Envelope } from '../src/protocol/messages.js';
-import type { LanguageModel, World } from '../src/protocol/ports.js';
+import type { Endpoint, LanguageModel, World } from '../src/protocol/ports.js';
 import type { JudgeTemplate } from '../src/protocol/records.js';
 import { createDatasets, type Datasets } from './datasets.js';
 import { createEvaluator } from './evaluator.js';
@@ -35,6 +37,8 @@ export interface Doing {
     bound: Bound,
   ) => Promise<TrainingResult>;
   readonly recording: SharedModelOptions['recording'];
+  /** The server of that name. */
+  readonly endpoint: (name: string) => Endpoint;
   readonly onStep: SharedModelOptions['onStep'];
   readonly onProgress: (version: VersionId, share: number) => void;
 }
@@ -78,6 +82,7 @@ export function createCompany(config: Config, world: World, doing: Doing): Compa
   const delivery = createDelivery({
     role: roles.role,
     addressees: addresseesOf(bound, world, doing, answers),
+    arriving: (address) => (isEndpointAddress(address) ? serverAt(address, bound, doing) : undefined),
     patch,
   });
 
@@ -110,8 +115,17 @@ export function createCompany(config: Config, world: World, doing: Doing): Compa
   };
 }
 
+function serverAt(address: EndpointAddress, bound: Bound, { endpoint }: Doing) {
+  const name = address.slice(endpointAddress('').length);
+  return createEndpointPlayer({
+    name,
+    window: () => bound.config.endpoints[name]?.concurrency ?? 1,
+    endpoint,
+  });
+}
+
 function addresseesOf(bound: Bound, world: World, doing: Doing, answers: Company['answers']) {
-  const { model, load, exists, train, recording, onStep, onProgress } = doing;
+  const { model, load, exists, train, recording, endpoint, onStep, onProgress } = doing;
   const measuring = {
     get config() {
       return bound.config;
@@ -124,6 +138,7 @@ function addresseesOf(bound: Bound, world: World, doing: Doing, answers: Company
     seedData: () => bound.datasets.seed,
     load,
     exists,
+    endpoint,
     onProgress,
   };
   return [

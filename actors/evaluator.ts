@@ -4,17 +4,19 @@
  * computed from those facts alone (src/stages/metrics.ts).
  */
 
-import { reasonOf } from '../src/protocol/errors.js';
+import { isSoliloquyError, reasonOf } from '../src/protocol/errors.js';
 import type { VersionId } from '../src/protocol/ids.js';
-import type { BodyOf, Envelope, Message, Verdict } from '../src/protocol/messages.js';
+import type { BodyOf, Envelope, Message, Usage, Verdict } from '../src/protocol/messages.js';
 import type { Addressee, Answer, Job } from '../src/protocol/ports.js';
 import { justificationOf, meanScore } from '../src/stages/judge.js';
 import { keys } from '../src/stages/keys.js';
 import { metricsOf } from '../src/stages/metrics.js';
 import { evaluationsFrom } from '../src/stages/seed.js';
+import { addUsage } from '../src/stages/usage.js';
 import {
   type Answered,
   answerHeldOut,
+  type Billing,
   benchScores,
   caseOf,
   judgeBy,
@@ -40,6 +42,7 @@ export function createEvaluator(options: Measuring, answers: Answers): Addressee
       const last = facts.at(-1)!;
       return facts.map((message) => ({ to: message === last ? from : 'record', cause: seq, message }));
     } catch (error) {
+      if (isSoliloquyError(error) && /^endpoint\.(away|refused)$/.test(error.code)) throw error; // the run stops, and can go on
       return [
         {
           to: from,
@@ -66,6 +69,8 @@ export async function evaluate(
   const { config, template } = options;
   const { version, against, reference } = request;
   await options.load(version);
+  const bills = new Map<string, Usage>();
+  const bill: Billing = (name, usage) => bills.set(name, addUsage(bills.get(name), usage));
   const progress = progressOf(options, version, 4 + against.length);
   const answered = await progress(answerHeldOut(options, version, reference));
   const own = await progress(
@@ -73,13 +78,14 @@ export async function evaluate(
       options,
       request,
       answered.map((a) => caseOf(options, a)),
+      bill,
     ),
   );
   const complete = answered.map((one, i) => ({ ...one, selfScores: own[i]! }));
   const compared: BodyOf<'evaluation.compared'>[] = [];
   for (const other of against) {
     const theirs = answers.get(other) ?? [];
-    const verdicts = await progress(scoresBeside(options, request, complete, theirs));
+    const verdicts = await progress(scoresBeside(options, request, complete, theirs, bill));
     for (const [i, { id }] of theirs.entries())
       compared.push({ version, against: other, id, verdicts: verdicts[i]! });
   }
@@ -90,10 +96,14 @@ export async function evaluate(
     { version, answered: complete, judged, compared, before },
     { seed: config.seed, resamples, confidence, maxScore: template.verdict.max },
   );
+  const billed = [...bills].map(
+    ([endpoint, usage]): Fact => ({ type: 'evaluation.billed', body: { version, endpoint, usage } }),
+  );
   return [
     ...complete.map((body): Fact => ({ type: 'evaluation.answered', body })),
     ...compared.map((body): Fact => ({ type: 'evaluation.compared', body })),
     ...judged.map((body): Fact => ({ type: 'evaluation.judged', body })),
+    ...billed,
     { type: 'evaluation.made', body: { version, metrics } },
   ];
 }
@@ -104,6 +114,7 @@ async function scoresBeside(
   request: BodyOf<'evaluation.request'>,
   own: readonly Answered[],
   theirs: readonly Answered[],
+  bill: Billing,
 ): Promise<Verdict[][]> {
   const known = new Map(
     own.map(({ id, generation, selfScores }) => [`${id} ${generation.text}`, selfScores]),
@@ -114,6 +125,7 @@ async function scoresBeside(
     options,
     request,
     others.map((a) => caseOf(options, a)),
+    bill,
   );
   let at = 0;
   return theirs.map((a) => scoreOf(a) ?? judged[at++]!);

@@ -94,7 +94,7 @@ export async function forkRun(options: ForkOptions): Promise<Forked> {
     return { run, config, seq: point.seq, changes, progress: refolded.progress };
   } catch (error) {
     lock?.release();
-    await parts.model.close();
+    await parts.close();
     throw error;
   }
 }

@@ -15,13 +15,14 @@ import {
 import type { Config } from '../src/protocol/config.js';
 import type { VersionId } from '../src/protocol/ids.js';
 import type { RngKey } from '../src/protocol/lm.js';
-import type { BodyOf, Generation, Verdict } from '../src/protocol/messages.js';
-import type { LanguageModel, World } from '../src/protocol/ports.js';
+import type { BodyOf, Generation, Usage, Verdict } from '../src/protocol/messages.js';
+import type { Endpoint, LanguageModel, World } from '../src/protocol/ports.js';
 import type { JudgeTemplate, SeedData } from '../src/protocol/records.js';
 import { parseVerdict } from '../src/stages/judge.js';
 import { keys } from '../src/stages/keys.js';
-import { readingOf } from '../src/stages/reading.js';
+import { readingOf, throughOf } from '../src/stages/reading.js';
 import { chatPrompt, judgePrompt } from '../src/stages/templates.js';
+import { judgeServed, type ServedJudge } from './served-judge.js';
 
 export interface Measuring {
   readonly config: Config;
@@ -32,6 +33,8 @@ export interface Measuring {
   readonly load: (version: VersionId) => Promise<void>;
   /** Whether a version exists: a cast may name one that is yet to come. */
   readonly exists: (version: VersionId) => boolean;
+  /** The server of that name. */
+  readonly endpoint: (name: string) => Endpoint;
   /** Share of an evaluation that is done, for people. */
   readonly onProgress: (version: VersionId, share: number) => void;
 }
@@ -117,16 +120,23 @@ function writing(members: readonly JudgeMember[]): readonly JudgeMember[] {
   return rest.length === members.length || live ? rest : [{ player: 'live' }, ...rest];
 }
 
+/** What a server's answers have cost, said as it comes. */
+export type Billing = (endpoint: string, usage: Usage) => void;
+
 /** The verdicts of the cast judge on each case: what the loop believes of them. */
 export async function benchScores(
   options: Measuring,
   { version, judge }: BodyOf<'evaluation.request'>,
   cases: readonly Case[],
+  bill: Billing,
 ): Promise<Verdict[][]> {
   const t = /^M(\d+)$/.exec(version)?.[1];
   const verdicts: Verdict[][] = cases.map(() => []);
   for (const member of writing(membersOf(parseCast('judge', judge)))) {
-    if (isModelCast(member)) {
+    if (isModelCast(member) && member.player === 'endpoint') {
+      const made = await judgeServed(servedJudge(options, member.name, bill), cases);
+      for (const [i, own] of made.entries()) verdicts[i]!.push(...own);
+    } else if (isModelCast(member)) {
       const cast = t === undefined ? version : versionFor(member, Number(t));
       const made = await judgeBy(options, options.exists(cast) ? cast : version, cases);
       for (const [i, own] of made.entries()) verdicts[i]!.push(...own.verdicts);
@@ -138,6 +148,20 @@ export async function benchScores(
   }
   return verdicts;
 }
+
+const servedJudge = (
+  { config, template, world, endpoint }: Measuring,
+  name: string,
+  bill: Billing,
+): ServedJudge => ({
+  server: endpoint(name),
+  template,
+  sampling: config.judge.sampling,
+  stop: world.format.stop.judgement,
+  ...throughOf(world.format),
+  retries: config.flow.retries,
+  bill: (usage) => bill(name, usage),
+});
 
 /** Judgements by one version, as the judge of the loop makes them. */
 export async function judgeBy(options: Measuring, version: VersionId, cases: readonly Case[]) {

@@ -22,20 +22,20 @@ import { SoliloquyError } from '../src/protocol/errors.js';
 import type { VersionId } from '../src/protocol/ids.js';
 import type { ToldStep } from '../src/protocol/lm.js';
 import type { BodyOf } from '../src/protocol/messages.js';
-import type { Clock, Recording, World } from '../src/protocol/ports.js';
+import type { Recording, World } from '../src/protocol/ports.js';
 import { modelFolder } from '../src/store/hub/repository.js';
 import { type RunFolder, runFolder } from '../src/store/run-folder.js';
 import { type Company, createCompany } from './company.js';
+import { castEndpoints, createServers, type EndpointMeans } from './endpoints.js';
 import { checkTemplates, clockOf } from './format.js';
 import type { Sequencer } from './sequencer.js';
 import { createVersionStore, trainAndStore, type VersionStore } from './versions.js';
 import { checkCasts, checkpointsIn, createWorld, recordingsIn } from './worlds.js';
 
 /** What a run takes beside its config. */
-export interface Machinery {
+export interface Machinery extends EndpointMeans {
   readonly workers: number;
   readonly backend: BackendChoice;
-  readonly clock: Clock;
   /** Default: grouped. */
   readonly durability?: Durability;
   /** For config.json: what made the run. */
@@ -53,6 +53,8 @@ export interface Machinery {
 export interface Parts {
   readonly world: World;
   readonly model: SharedModel;
+  /** Ends the model and what is asked of servers. */
+  readonly close: () => Promise<void>;
   readonly company: Company;
   readonly store: VersionStore;
   /** Of external trainers; to be closed before the model. */
@@ -77,6 +79,11 @@ export async function createParts(
   const casts = await castCheckpoints(first, config);
   checkTemplates(first, casts);
   const recordings = await recordingsOf(first, config);
+  const servers = createServers(
+    { ...first.endpoints, ...config.endpoints },
+    castEndpoints(config),
+    machinery,
+  );
   const interject: Sequencer['interject'] = (...said) => parts.speaker?.(...said);
   const onWorkerCrash = ({ task, attempt, reason }: WorkerCrash) => {
     const body = { task: task ?? 'idle', attempt, reason };
@@ -94,6 +101,7 @@ export async function createParts(
     train: (job, onStep, bound) =>
       trainAndStore(job, onStep, bound, { model, folder, save: store.save, commands, consented }),
     recording: (run) => recordingIn(recordings, run),
+    endpoint: servers.of,
     onStep: (to, step, cause) =>
       interject(
         'model',
@@ -103,7 +111,21 @@ export async function createParts(
     onProgress: (version, share) => measuring$.next({ version, share }),
   });
   const recorded = Object.fromEntries([...recordings].map(([run, { headHash }]) => [run, headHash]));
-  const parts: Parts = { world, model, company, store, commands, recorded, measuring$, speaker: undefined };
+  const close = () => {
+    servers.close();
+    return model.close();
+  };
+  const parts: Parts = {
+    world,
+    model,
+    close,
+    company,
+    store,
+    commands,
+    recorded,
+    measuring$,
+    speaker: undefined,
+  };
   return parts;
 }
 
@@ -153,6 +175,7 @@ export const createReader = (config: Config): Company => {
     exists: () => false,
     train: never,
     recording: (run) => recordingIn(new Map(), run),
+    endpoint: () => nobody.close() as never,
     onStep: () => undefined,
     onProgress: () => undefined,
   });

@@ -59,12 +59,12 @@ export async function resumeRun(options: ResumeOptions): Promise<Resumed> {
     const resumed = await goOn({ parts, folder, found, manifest, machinery, lock, assets: options.assets });
     if (resumed.run === null) {
       lock.release();
-      await parts.model.close();
+      await parts.close();
     }
     return resumed;
   } catch (error) {
     lock.release();
-    await parts?.model.close();
+    await parts?.close();
     throw error;
   }
 }

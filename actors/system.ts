@@ -79,7 +79,7 @@ export async function createRun(options: RunOptions): Promise<Run> {
     return run;
   } catch (error) {
     lock?.release();
-    await parts.model.close();
+    await parts.close();
     throw error;
   }
 }
@@ -158,7 +158,7 @@ interface Bound extends Ground {
 }
 
 function runOf(
-  { model, commands, measuring$ }: Parts,
+  { close, commands, measuring$, model }: Parts,
   { folder, lock, writer, keeper, sequencer, messages$ }: Bound,
 ): Run {
   const say = (type: 'run.pause' | 'run.resume') =>
@@ -186,7 +186,7 @@ function runOf(
         writer.close();
         lock.release();
         messages$.complete();
-        await model.close();
+        await close();
       }
     },
     stop: () => sequencer.stop(),

@@ -13,6 +13,7 @@ import { builtInTemplates, chatFormat, plainFormat } from '../src/protocol/templ
 import { dataFile, modelFolder } from '../src/store/hub/repository.js';
 import { createMicroworld } from '../src/worlds/microworld/index.js';
 import { createOpenAssistant } from '../src/worlds/open-assistant/world.js';
+import { checkEndpoints } from './endpoints.js';
 
 /**
  * The world that a config names. Nothing is looked for before its data is asked for: a replay needs none of it. A format that
@@ -97,6 +98,7 @@ export function baseModel({ model, world }: Config, assets: string): string {
 
 /** Refuses casts that this world can't play. */
 export function checkCasts(config: Config, world: World): void {
+  checkEndpoints(config);
   const members = membersOf(parseCast('judge', config.cast.judge));
   const different = new Set(members.map(castText)).size;
   if (config.cast.trainer === 'cream' && (members.length !== 2 || different !== 2))

@@ -3,7 +3,7 @@
  * creation" 1. Owns the credit (how many more episodes may be open), the known prompts, and the asks without an answer.
  */
 import { assign, enqueueActions, setup } from 'xstate';
-import { type ModelCast, recordOf, versionFor } from '../src/protocol/cast.js';
+import { addressOf, type ModelCast, recordOf, versionFor } from '../src/protocol/cast.js';
 import { episodeId } from '../src/protocol/ids.js';
 import type { Sampling } from '../src/protocol/lm.js';
 import type { BodyOf, Received } from '../src/protocol/messages.js';
@@ -49,7 +49,7 @@ function modelRequest({ input, request }: Context, id: string, asks: readonly As
     };
   });
   const version = versionFor(input.cast, iteration);
-  return say('model', 'model.request', {
+  return say(addressOf(input.cast), 'model.request', {
     id,
     version,
     sampling: { ...input.sampling },

@@ -1,11 +1,17 @@
 /**
  * Scores each response k times by each member of the bench, 0–5 with a written justification (LLM-as-a-Judge).
  * PAPER.md, "Self-instruction creation" 3. Verdicts are read by stages/judge.ts from the completion alone; what can't be
- * read is drawn again up to a limit and else stays "unparseable", which is no score. Owns the open work of all episodes;
- * who sits where is src/stages/bench.ts.
+ * read is drawn again up to a limit and else stays "unparseable", which is no score. Owns the open work of all episodes.
  */
 import { enqueueActions, setup } from 'xstate';
-import { castText, isModelCast, type JudgeMember, recordOf, versionFor } from '../src/protocol/cast.js';
+import {
+  addressOf,
+  castText,
+  isModelCast,
+  type JudgeMember,
+  recordOf,
+  versionFor,
+} from '../src/protocol/cast.js';
 import { type EpisodeId, judgementId } from '../src/protocol/ids.js';
 import type { Sampling } from '../src/protocol/lm.js';
 import type { BodyOf, Received } from '../src/protocol/messages.js';
@@ -76,10 +82,9 @@ function askFor(input: JudgeInput, id: string, { request, seats }: Open): Said {
     prompt: judgePrompt(input.template, request.prompt, text),
     keys,
   }));
-  const version = versionFor(member, request.iteration);
-  return say('model', 'model.request', {
+  return say(addressOf(member), 'model.request', {
     id,
-    version,
+    version: versionFor(member, request.iteration),
     sampling: { ...input.sampling },
     stop: [...input.format.stop.judgement],
     ...throughOf(input.format),
@@ -121,10 +126,7 @@ const announce = (
     }),
   );
 
-const ofEpisode =
-  (episode: EpisodeId) =>
-  ({ request }: Open) =>
-    request.episode === episode;
+const isOf = (episode: EpisodeId, { request }: Open): boolean => request.episode === episode;
 
 interface Step {
   readonly change: Partial<Context>;
@@ -159,7 +161,7 @@ function settle(context: Context, id: string, event: Received): Step {
       said: [askFor(input, nextId, next)],
     };
   }
-  if (Object.values(open).some(ofEpisode(episode)))
+  if (Object.values(open).some((one) => isOf(episode, one)))
     return { change: { open, made: { ...context.made, [episode]: made } }, said: [] };
   return {
     change: { open, made: without(context.made, episode) },
@@ -170,7 +172,7 @@ function settle(context: Context, id: string, event: Received): Step {
 /** The whole episode is given up: what else is under way for it will come too late. */
 function giveUp({ open, made }: Context, { id, reason }: BodyOf<'request.failed'>): Step {
   const { episode } = open[id]!.request;
-  const rest = Object.entries(open).filter(([, work]) => !ofEpisode(episode)(work));
+  const rest = Object.entries(open).filter(([, work]) => !isOf(episode, work));
   return {
     change: { open: Object.fromEntries(rest), made: without(made, episode) },
     said: [say(`episode:${episode}`, 'judgements.failed', { episode, reason })],

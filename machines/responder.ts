@@ -3,7 +3,7 @@
  * answered; a failed request is sent again up to a limit. While paused it keeps messages for later.
  */
 import { enqueueActions, setup } from 'xstate';
-import { type ModelCast, recordOf, versionFor } from '../src/protocol/cast.js';
+import { addressOf, type ModelCast, recordOf, versionFor } from '../src/protocol/cast.js';
 import { type EpisodeId, responseId } from '../src/protocol/ids.js';
 import type { Sampling } from '../src/protocol/lm.js';
 import type { BodyOf, Received } from '../src/protocol/messages.js';
@@ -72,7 +72,7 @@ export const responderMachine = setup({
     ask: enqueueActions(({ context, event, enqueue }) => {
       const request = as(event, 'responses.request').body;
       enqueue.assign({ open: { ...context.open, [requestId(request.episode)]: { request, failures: 0 } } });
-      enqueue.emit(say('model', 'model.request', modelRequest(context.input, request)));
+      enqueue.emit(say(addressOf(context.input.cast), 'model.request', modelRequest(context.input, request)));
     }),
     answer: enqueueActions(({ context, event, enqueue }) => {
       const { id, items } = as(event, 'model.result').body;
@@ -85,7 +85,7 @@ export const responderMachine = setup({
       const { id } = as(event, 'request.failed').body;
       const { request, failures } = context.open[id]!;
       enqueue.assign({ open: { ...context.open, [id]: { request, failures: failures + 1 } } });
-      enqueue.emit(say('model', 'model.request', modelRequest(context.input, request)));
+      enqueue.emit(say(addressOf(context.input.cast), 'model.request', modelRequest(context.input, request)));
     }),
     giveUp: enqueueActions(({ context, event, enqueue }) => {
       const { id, reason } = as(event, 'request.failed').body;

@@ -4,6 +4,7 @@
  */
 import Table from 'cli-table3';
 import { Command } from 'commander';
+import { castEndpoints, createServers } from '../../actors/endpoints.js';
 import { evaluate } from '../../actors/evaluator.js';
 import { clockOf, settledFormat } from '../../actors/format.js';
 import { createWorld, templateFor } from '../../actors/worlds.js';
@@ -63,6 +64,7 @@ async function measure(name: string, options: Options): Promise<void> {
   const world = createWorld(config);
   const seedData = await world.seed();
   const silent = options.json || options.quiet || !process.stderr.isTTY;
+  const servers = createServers(config.endpoints, castEndpoints(config), { clock: systemClock });
   await withLanguageModel({ ...options, ...clockOf(config) }, async (model) => {
     const load = loaderOf(model, subject);
     await load(version);
@@ -75,6 +77,7 @@ async function measure(name: string, options: Options): Promise<void> {
         seedData: () => seedData,
         load,
         exists: (other) => subject.folderOf(other) !== undefined,
+        endpoint: servers.of,
         onProgress: (_version, share) =>
           silent || process.stderr.write(`\r\x1b[2K${Math.round(100 * share)} %  measuring ${version}`),
       },

@@ -19,6 +19,7 @@ import { dataPath } from './hub.js';
 import { judgeGroups, type LiveOptions } from './judge-bench-live.js';
 import { mtBenchText, reportText } from './judge-bench-text.js';
 import { decimal, printJson, wholeNumber, withMachinery } from './options.js';
+import { collectSet } from './set-option.js';
 
 interface Options extends LiveOptions {
   readonly recorded?: string;
@@ -35,6 +36,7 @@ sway it; recorded judges that saw both are measured in both orders. The same see
 Examples
   soliloquy judge-bench LLMBar_Natural.json --cast.judge runs/paper-1/M3
   soliloquy judge-bench trees.jsonl --cast.judge random
+  soliloquy judge-bench trees.jsonl --cast.judge endpoint:big --set endpoints.big.url=http://127.0.0.1:8000/v1 --set endpoints.big.model=NAME
   soliloquy judge-bench LLMBar_Natural.json --recorded GPT-4/CoT/result.json
   soliloquy judge-bench mt_bench/question.jsonl --recorded model_judgment/gpt-4_single.jsonl`;
 
@@ -42,7 +44,11 @@ export function judgeBenchCommand(): Command {
   const command = new Command('judge-bench')
     .description('agreement of a judge with people’s preferences')
     .argument('<data>', 'a file of preferences, or of MT-Bench questions or judgements')
-    .option('--cast.judge <player>', 'checkpoint:DIR, a model folder, RUN/M3, random or constant:K')
+    .option(
+      '--cast.judge <player>',
+      'checkpoint:DIR, a model folder, RUN/M3, endpoint:NAME, random or constant:K',
+    )
+    .option('--set <path=value>', 'of an endpoint: endpoints.NAME.url=… (docs/endpoints.md)', collectSet)
     .option(
       '--recorded <file>',
       'what another judge said: LLMBar results, PandaLM verdicts, MT-Bench judgements',
@@ -119,11 +125,12 @@ async function reportOf(data: DataFile, recorded: DataFile | undefined, options:
       fix: `one of: ${Object.keys(builtInTemplates).join(', ')}`,
     });
   const groups = (await benchGroups(data)).slice(0, options.limit);
-  const { judge, verdicts, rankings } = await judgeGroups(groups, template, options);
+  const { judge, verdicts, rankings, usage } = await judgeGroups(groups, template, options);
   return {
     data: data.file,
     layout: data.layout.name,
     judge,
+    ...(usage ? { usage } : {}),
     groups: groups.length,
     humanTies: humanTies(groups),
     parseFailures: parseFailures(verdicts as readonly Verdict[], by('parse-failures')),

@@ -104,7 +104,18 @@ function tell(end: RunEnd, tally: Tally, config: Config, options: Showing): void
   );
   if (options.json) {
     const run = folder.path;
-    printJson({ status, run, messages, outcomeHash, headHash, reason, metrics, lineage: tally.versions });
+    const usage = Object.fromEntries([...tally.usage].map(([name, own]) => [name, Object.fromEntries(own)]));
+    printJson({
+      status,
+      run,
+      messages,
+      outcomeHash,
+      headHash,
+      reason,
+      metrics,
+      lineage: tally.versions,
+      ...(tally.usage.size > 0 ? { usage } : {}),
+    });
     return;
   }
   if (status === 'finished') process.stdout.write(`\n${summary(tally)}\n`);

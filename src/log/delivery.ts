@@ -24,6 +24,8 @@ export interface Running {
 export interface Cast {
   readonly role: (address: Address) => Role | undefined;
   readonly addressees: readonly Addressee[];
+  /** Who is written to for the first time and wasn't there from the start; undefined: nobody. */
+  readonly arriving?: (address: Address) => Addressee | undefined;
   /** Facts that were changed by hand are changed here, before anybody sees them. */
   readonly patch: (message: Message) => Message;
 }
@@ -43,12 +45,18 @@ export interface Delivery {
   answered(to: Address, cause: number): boolean;
 }
 
-export function createDelivery({ role, addressees, patch }: Cast): Delivery {
+export function createDelivery({ role, addressees: first, arriving, patch }: Cast): Delivery {
   const queue: Queued[] = [];
   const running: Running[] = [];
   /** Requests that no answer has closed. */
   const asked = new Map<number, Address>();
-  const byAddress = new Map(addressees.map((one) => [one.address, one]));
+  /** In the order of their coming, which is the log's. */
+  const addressees = [...first];
+  const addresseeAt = (address: Address): Addressee | undefined => {
+    const known = addressees.find((one) => one.address === address) ?? arriving?.(address);
+    if (known && !addressees.includes(known)) addressees.push(known);
+    return known;
+  };
 
   const closeOldest = (): void => {
     const { job } = running.shift()!;
@@ -66,7 +74,7 @@ export function createDelivery({ role, addressees, patch }: Cast): Delivery {
           queue.push({ to: said.to, message: patch(said.message), from: to, cause: seq });
         return;
       }
-      const addressee = byAddress.get(to);
+      const addressee = addresseeAt(to);
       if (!addressee) return;
       asked.set(seq, from);
       addressee.accept(envelope);

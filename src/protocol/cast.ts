@@ -2,6 +2,7 @@
  * Casting: which player plays which role. Shorthand strings outside, a typed union inside.
  * A player that makes no sense in a role is refused here, with the reason.
  */
+import { ENDPOINT_NAME, type EndpointAddress, endpointAddress } from './endpoints.js';
 import { SoliloquyError } from './errors.js';
 import { type VersionId, versionId, versionOf } from './ids.js';
 
@@ -14,7 +15,9 @@ export type ModelCast =
   | { readonly player: 'lagged'; readonly by: number }
   | { readonly player: 'checkpoint'; readonly dir: string }
   /** Answers from another run's log where the same was asked there, `live` where not. */
-  | { readonly player: 'recorded'; readonly run: string };
+  | { readonly player: 'recorded'; readonly run: string }
+  /** A model behind a server that the config names. */
+  | { readonly player: 'endpoint'; readonly name: string };
 
 /** A player that only gives scores. */
 export type ScorerCast =
@@ -31,7 +34,7 @@ export type JudgeMember = ModelCast | ScorerCast;
 export type Cast = JudgeMember | { readonly player: 'ensemble'; readonly members: readonly JudgeMember[] };
 
 const KNOWN =
-  'live · frozen:M1 · lagged:1 · checkpoint:DIR · recorded:RUN · oracle · gold · random · constant:K · implicit:1 · ensemble:[a,b,…] (the last six: judge only)';
+  'live · frozen:M1 · lagged:1 · checkpoint:DIR · recorded:RUN · endpoint:NAME · oracle · gold · random · constant:K · implicit:1 · ensemble:[a,b,…] (the last six: judge only)';
 
 const refuse = (text: string, why: string): never => {
   throw new SoliloquyError('cast.invalid', `cast "${text}": ${why}`, { cast: text, fix: `one of: ${KNOWN}` });
@@ -70,6 +73,9 @@ function parseMember(text: string): JudgeMember {
     case 'recorded':
       return rest ? { player, run: rest } : refuse(text, 'needs a run, e.g. recorded:runs/paper-1');
     case 'endpoint':
+      return ENDPOINT_NAME.test(rest)
+        ? { player, name: rest }
+        : refuse(text, 'needs the name of an endpoint of the config, e.g. endpoint:big');
     case 'module':
       return refuse(text, `"${player}" players are not in this version`);
     default:
@@ -104,6 +110,7 @@ export function isModelCast(cast: Cast): cast is ModelCast {
     case 'lagged':
     case 'checkpoint':
     case 'recorded':
+    case 'endpoint':
       return true;
     case 'oracle':
     case 'gold':
@@ -132,6 +139,8 @@ export function castText(cast: Cast): string {
       return `checkpoint:${cast.dir}`;
     case 'recorded':
       return `recorded:${cast.run}`;
+    case 'endpoint':
+      return `endpoint:${cast.name}`;
     case 'implicit':
       return cast.by === 0 ? 'implicit' : `implicit:${cast.by}`;
     case 'constant':
@@ -155,10 +164,16 @@ export function versionFor(cast: ModelCast, t: number): VersionId {
       return versionOf(Math.max(0, t - cast.by));
     case 'checkpoint':
       return checkpointVersion(cast.dir);
+    case 'endpoint':
+      return versionId(endpointAddress(cast.name));
     default:
       return cast satisfies never;
   }
 }
+
+/** Whom a model player's requests go to. */
+export const addressOf = (cast: ModelCast): 'model' | EndpointAddress =>
+  cast.player === 'endpoint' ? endpointAddress(cast.name) : 'model';
 
 /** Where a request's answers may be taken from. */
 export const recordOf = (cast: ModelCast): { readonly recorded?: string } =>

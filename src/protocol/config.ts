@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { parseCast } from './cast.js';
 import { commandSchema } from './command.js';
+import { endpointsSchema } from './endpoints.js';
 import { SoliloquyError } from './errors.js';
 import type { OptimizerConfig } from './lm.js';
 
@@ -97,6 +98,8 @@ export const configSchema = z.strictObject({
       trainer: z.enum(TRAINERS).default('dpo'),
     })
     .prefault({}),
+  /** OpenAI-compatible servers by name, to be cast as `endpoint:NAME`. */
+  endpoints: endpointsSchema,
   /** Another seed for one role alone (`fork --resample`); absent = the run's. */
   reseed: z
     .strictObject({

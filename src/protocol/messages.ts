@@ -3,6 +3,7 @@
  * (`judgement.made`). Callers give type and body; the sequencer stamps seq, from, cause and time.
  */
 import { z } from 'zod';
+import type { EndpointAddress } from './endpoints.js';
 import type { EpisodeId, JudgementId, PairId, ResponseId, VersionId } from './ids.js';
 
 const branded = <T extends string>() => z.string().min(1) as unknown as z.ZodType<T, string>;
@@ -23,14 +24,28 @@ const message = <T extends string, S extends z.ZodType>(type: T, body: S) =>
 export const generation = z.object({
   text: z.string(),
   ids,
-  /** log p at temperature 1 of the new tokens and the stop token, nats. */
-  logprob: z.number(),
-  /** `no-room`: the prompt alone fills the model's context, so nothing was sampled. */
-  finish: z.enum(['stop', 'length', 'no-room']),
+  /** log p at temperature 1 of the new tokens and the stop token, nats; null where a server doesn't tell. */
+  logprob: z.number().nullable(),
+  /** `no-room`: the prompt alone fills the model's context, so nothing was sampled. `filtered`: a server withheld the rest. */
+  finish: z.enum(['stop', 'length', 'no-room', 'filtered']),
   key: rngKey,
   version,
   /** Not made here: taken from this message of another run's log. */
   recorded: z.object({ run: z.string(), seq: whole }).exactOptional(),
+});
+
+/** What answers of a server have cost. */
+export const usage = z.object({
+  /** Answers that were got; requests that had to be sent again. */
+  requests: whole,
+  retries: whole,
+  promptTokens: whole,
+  completionTokens: whole,
+  /** Answers whose tokens the server didn't tell. */
+  untold: whole,
+  /** By the config's price; null where it names none. */
+  cost: z.number().nullable(),
+  currency: z.string(),
 });
 
 const sampleItem = z.object({ id: z.string(), prompt: z.string(), keys: z.array(rngKey).min(1) });
@@ -286,7 +301,12 @@ export const messageSchema = z.discriminatedUnion('type', [
   ),
   message(
     'model.result',
-    z.object({ id: z.string(), items: z.array(z.object({ id: z.string(), outputs: z.array(generation) })) }),
+    z.object({
+      id: z.string(),
+      items: z.array(z.object({ id: z.string(), outputs: z.array(generation) })),
+      /** Where a server answered. */
+      usage: usage.exactOptional(),
+    }),
   ),
   message(
     'score.request',
@@ -363,6 +383,8 @@ export const messageSchema = z.discriminatedUnion('type', [
     'evaluation.compared',
     z.object({ version, against: version, id: z.string(), verdicts: z.array(verdict) }),
   ),
+  /** What the cast judge, behind a server, has cost in measuring a version. */
+  message('evaluation.billed', z.object({ version, endpoint: z.string(), usage })),
   message('evaluation.made', z.object({ version, metrics: z.array(metric) })),
   message('evaluation.failed', z.object({ version, reason: z.string() })),
   message('eft.request', z.object({ version })),
@@ -388,6 +410,7 @@ export type FilterReason = z.output<typeof filterReason>;
 export type Stage = z.output<typeof stage>;
 export type Metric = z.output<typeof metric>;
 export type SeedSplit = z.output<typeof split>;
+export type Usage = z.output<typeof usage>;
 export type SampleItem = z.output<typeof sampleItem>;
 
 /** Who can be written to. `record` is nobody: the message is only kept. */
@@ -403,6 +426,7 @@ export type Address =
   | 'evaluator'
   | 'user'
   | 'record'
+  | EndpointAddress
   | `episode:${string}`;
 
 /** What a role or an addressee says. */

@@ -12,13 +12,19 @@ import type {
   TrainSpec,
   TrainStep,
 } from './lm.js';
-import type { Address, Envelope, Generation, Outgoing, Received } from './messages.js';
+import type { Address, BodyOf, Envelope, Generation, Outgoing, Received, Usage } from './messages.js';
 import type { JudgeTemplate, PromptFormat, SeedData, TrueScore } from './records.js';
 
 /** Time is an input. */
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
+}
+
+/** Waiting is an input too. */
+export interface Timer {
+  /** Rejects as soon as the signal says so. */
+  sleep(milliseconds: number, signal: AbortSignal): Promise<void>;
 }
 
 /** Text ↔ token ids of one checkpoint. */
@@ -95,6 +101,21 @@ export interface RecordedQuestion {
   readonly key: RngKey;
   /** Among the samples of the prompt. */
   readonly place: number;
+}
+
+/** A model behind a server. */
+export interface Endpoint {
+  /** Each item's samples in the order of its keys, or an error: `endpoint.invalid` is of this request alone. */
+  ask(question: EndpointQuestion): Promise<EndpointAnswers>;
+}
+
+export type EndpointQuestion = Pick<BodyOf<'model.request'>, 'sampling' | 'stop' | 'through'> & {
+  readonly items: readonly { readonly prompt: string; readonly keys: readonly RngKey[] }[];
+};
+
+export interface EndpointAnswers {
+  readonly outputs: readonly (readonly Generation[])[];
+  readonly usage: Usage;
 }
 
 /** What an addressee says, and the seq of what it answers. */

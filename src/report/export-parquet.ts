@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import { type BasicType, fileWriter, ParquetWriter, schemaFromColumnData } from 'hyparquet-writer';
 import { readLog } from '../log/reader.js';
+import { isEndpointAddress } from '../protocol/endpoints.js';
 import type { BodyOf, Envelope } from '../protocol/messages.js';
 import type { Written } from './export-file.js';
 
@@ -158,7 +159,7 @@ function judgementRow(
     score: verdict.status === 'score' ? verdict.score : null,
     unparseable: verdict.status === 'score' ? null : verdict.reason,
     text: generation?.text ?? null,
-    tokens: generation?.ids.length ?? null,
+    tokens: generation && !isEndpointAddress(generation.version) ? generation.ids.length : null,
     logprob: generation?.logprob ?? null,
     finish: generation?.finish ?? null,
     key0: generation ? BigInt(generation.key[0]) : null,

@@ -3,7 +3,8 @@
  * gave no pair. Every number is one of the tally's; "–" stands where a number is undefined.
  */
 import Table from 'cli-table3';
-import type { Metric } from '../protocol/messages.js';
+import type { Metric, Usage } from '../protocol/messages.js';
+import { addUsage } from '../stages/usage.js';
 import type { IterationTally, Tally } from './tally.js';
 
 const DASH = '–';
@@ -158,6 +159,23 @@ export function episodes(tally: Tally): string {
   return `Episodes\n${lines.map((line) => ` ${line}`).join('\n')}`;
 }
 
+/** What servers were asked for and what it has cost; nothing where none was asked. */
+export function servers(tally: Tally): string {
+  const rows = [...tally.usage].flatMap(([endpoint, own]) => [
+    ...[...own].map(([by, usage]) => [endpoint, by, ...usageCells(usage)]),
+    ...(own.size > 1 ? [[endpoint, 'all', ...usageCells([...own.values()].reduce(addUsage))]] : []),
+  ]);
+  if (rows.length === 0) return '';
+  const head = ['endpoint', 'asked by', 'requests', 'sent again', 'tokens in', 'tokens out', 'cost'];
+  return `Endpoints\n${table(head, rows, [0, 1])}`;
+}
+
+function usageCells({ requests, retries, promptTokens, completionTokens, untold, cost, currency }: Usage) {
+  const tokens = (count: number) => (untold === requests ? DASH : `${untold > 0 ? '≥ ' : ''}${count}`);
+  const paid = cost === null ? DASH : `${untold > 0 ? '≥ ' : ''}${cost.toPrecision(4)} ${currency}`;
+  return [String(requests), String(retries), tokens(promptTokens), tokens(completionTokens), paid];
+}
+
 /** What a reader must not overlook. */
 export function warnings(tally: Tally): string[] {
   const out: string[] = [];
@@ -186,7 +204,8 @@ export function summary(tally: Tally): string {
     judging(tally),
     gap(tally),
     episodes(tally),
-  ];
+    servers(tally),
+  ].filter((part) => part !== '');
   if (notes.length > 0) parts.push(`Mind\n${notes.join('\n')}`);
   return parts.join('\n\n');
 }

@@ -1,7 +1,17 @@
 /**
  * What a run comes to, folded from its messages: lineage, measurements, and why episodes gave no pair. A view.
  */
-import type { BodyOf, Envelope, FilterReason, Metric, WithheldReason } from '../protocol/messages.js';
+import { endpointAddress, isEndpointAddress } from '../protocol/endpoints.js';
+import type {
+  Address,
+  BodyOf,
+  Envelope,
+  FilterReason,
+  Metric,
+  Usage,
+  WithheldReason,
+} from '../protocol/messages.js';
+import { addUsage } from '../stages/usage.js';
 
 export interface IterationTally {
   readonly iteration: number;
@@ -24,6 +34,8 @@ export interface Tally {
   readonly notes: string[];
   /** Answers taken from another run's log, and made here where it had none; by role, where a role was cast so. */
   readonly recorded: Map<string, { taken: number; made: number }>;
+  /** What servers have cost: endpoint → what they were asked for (a role, or `evaluation`) → usage. */
+  readonly usage: Map<string, Map<string, Usage>>;
   eft: BodyOf<'eft.made'> | null;
   demonstrations: number;
   crashes: number;
@@ -36,6 +48,7 @@ export const emptyTally = (): Tally => ({
   iterations: new Map(),
   notes: [],
   recorded: new Map(),
+  usage: new Map(),
   eft: null,
   demonstrations: 0,
   crashes: 0,
@@ -66,7 +79,7 @@ const countIn = <K extends string>(counts: Partial<Record<K, number>>, key: K): 
 };
 
 /** Adds one message. */
-export function tallyMessage(tally: Tally, { type, body }: Envelope): void {
+export function tallyMessage(tally: Tally, { type, from, body }: Envelope): void {
   tally.messages++;
   switch (type) {
     case 'seed.ready': {
@@ -94,7 +107,13 @@ export function tallyMessage(tally: Tally, { type, body }: Envelope): void {
       return;
     case 'model.result':
       tallyTaken(tally, body as BodyOf<'model.result'>);
+      tallyAnswered(tally, from, body as BodyOf<'model.result'>);
       return;
+    case 'evaluation.billed': {
+      const { endpoint, usage } = body as BodyOf<'evaluation.billed'>;
+      tallyUsage(tally, endpoint, 'evaluation', usage);
+      return;
+    }
     default:
       tallyEpisode(tally, type, body);
   }
@@ -118,6 +137,24 @@ function tallyTaken(tally: Tally, { id, items }: BodyOf<'model.result'>): void {
     .filter(({ recorded }) => recorded !== undefined).length;
   own.taken += taken;
   own.made -= taken;
+}
+
+function tallyAnswered(tally: Tally, from: Address, { id, usage }: BodyOf<'model.result'>): void {
+  if (usage && isEndpointAddress(from))
+    tallyUsage(tally, from.slice(endpointAddress('').length), ROLE_OF[roleIn(id)] ?? roleIn(id), usage);
+}
+
+/** The first part of a request's id → the role that asks. */
+const ROLE_OF: Readonly<Record<string, string>> = {
+  invent: 'generator',
+  respond: 'responder',
+  judge: 'judge',
+};
+
+function tallyUsage(tally: Tally, endpoint: string, by: string, usage: Usage): void {
+  const own = tally.usage.get(endpoint) ?? new Map<string, Usage>();
+  tally.usage.set(endpoint, own);
+  own.set(by, addUsage(own.get(by), usage));
 }
 
 function tallyEpisode(tally: Tally, type: Envelope['type'], body: Envelope['body']): void {

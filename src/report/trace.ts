@@ -2,6 +2,7 @@
  * The shape of every answer of `soliloquy why`: a tree of what was said, by whom, and out of what. One shape for people
  * (trace-text.ts) and for programs (`--json` prints it as it stands).
  */
+import { isEndpointAddress } from '../protocol/endpoints.js';
 import type { Envelope, Generation } from '../protocol/messages.js';
 
 /** Where on the log something stands. */
@@ -55,7 +56,7 @@ export const generationFacts = ({
   version,
   key,
   logprob,
-  tokens: ids.length,
+  ...(isEndpointAddress(version) ? {} : { tokens: ids.length }),
   finish,
   ...(recorded ? { 'from the record': `${recorded.run}, seq ${recorded.seq}` } : {}),
 });

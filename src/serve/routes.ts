@@ -10,15 +10,23 @@ import { checkHost, readJson } from './door.js';
 import { chatJob, completionJob, type Job } from './jobs.js';
 import type { ServeOptions } from './options.js';
 import { errorAnswer, refusal } from './refusal.js';
-import { chatRequest, completionRequest } from './requests.js';
+import { type ChatRequest, type CompletionRequest, chatRequest, completionRequest } from './requests.js';
 import { outOfTime, readerLeft, stopping, streamAnswer, type Telling, wholeAnswer } from './respond.js';
 
 const BODY_LIMIT = 1 << 20;
 const ANSWER_TIMEOUT = 600_000;
 
+/**
+ * The last bits of a row's numbers may depend on the rows beside it. A request with a seed is to be repeatable, so it stands alone
+ * with its own choices; those go in step where the answer is whole, and where it is streamed to readers of any pace, each alone.
+ */
+export type Beside = 'anybody' | 'itself' | 'nobody';
+const besideOf = ({ seed, stream }: ChatRequest | CompletionRequest): Beside =>
+  seed == null ? 'anybody' : stream === true ? 'nobody' : 'itself';
+
 export interface House extends ServeOptions {
-  /** The model as one request hears it: what waits leaves with the signal. */
-  readonly voiceOf: (signal: AbortSignal) => Voice;
+  /** The model as one request hears it: what waits leaves with the signal, rows stand beside those of … */
+  readonly voiceOf: (signal: AbortSignal, beside: Beside) => Voice;
   readonly batches: BatchCounts;
   /** Throws 401. */
   readonly checkKey: (request: IncomingMessage) => void;
@@ -59,16 +67,26 @@ function checkModel(house: House, model: string): void {
   });
 }
 
-async function jobOf(house: House, voice: Voice, isChat: boolean, request: IncomingMessage): Promise<Job> {
+/** The job, and who does it. */
+type Work = readonly [Job, Voice];
+
+async function workOf(
+  house: House,
+  signal: AbortSignal,
+  isChat: boolean,
+  request: IncomingMessage,
+): Promise<Work> {
   const body = await readJson(request, house.bodyLimit ?? BODY_LIMIT);
   if (isChat) {
     const asked = chatRequest(body);
     checkModel(house, asked.model);
-    return chatJob(asked, house.chat, voice, freshSeed(house));
+    const voice = house.voiceOf(signal, besideOf(asked));
+    return [chatJob(asked, house.chat, voice, freshSeed(house)), voice];
   }
   const asked = completionRequest(body);
   checkModel(house, asked.model);
-  return completionJob(asked, voice, freshSeed(house));
+  const voice = house.voiceOf(signal, besideOf(asked));
+  return [completionJob(asked, voice, freshSeed(house)), voice];
 }
 
 async function generate(
@@ -80,7 +98,6 @@ async function generate(
   const isChat = path === '/v1/chat/completions';
   const number = house.counts.requests++;
   const abort = new AbortController();
-  const voice = house.voiceOf(abort.signal);
   const left = () => abort.abort(readerLeft());
   response.on('close', left);
   // A reader who is gone in mid-write; 'close' follows.
@@ -88,7 +105,7 @@ async function generate(
   house.running.add(abort);
   const timer = setTimeout(() => abort.abort(outOfTime()), house.answerTimeout ?? ANSWER_TIMEOUT);
   try {
-    const job = await jobOf(house, voice, isChat, request);
+    const [job, voice] = await workOf(house, abort.signal, isChat, request);
     const headers: Record<string, string> = isChat ? { 'x-soliloquy-chat-format': house.chat.name } : {};
     const created = Math.floor(house.clock.now() / 1000);
     const telling: Telling = {

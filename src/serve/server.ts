@@ -16,6 +16,8 @@ import { type House, handle, refuse } from './routes.js';
 const BODY_TIMEOUT = 30_000;
 const GRACE = 5000;
 const BATCH = { most: 64, waiting: 512 };
+/** Of requests that bring no seed. */
+const ANYBODY = {};
 
 export interface RunningServer {
   readonly port: number;
@@ -26,16 +28,20 @@ export interface RunningServer {
 
 function houseOf(options: ServeOptions): House {
   const { model, version } = options;
-  const samples = createBatcher((rows: readonly SampleRow[]) => model.sample(version, rows), BATCH);
-  const scores = createBatcher((rows: readonly (readonly number[])[]) => model.score(version, rows), BATCH);
+  const limits = { ...BATCH, atOnce: model.workers };
+  const samples = createBatcher((rows: readonly SampleRow[]) => model.sample(version, rows), limits);
+  const scores = createBatcher((rows: readonly (readonly number[])[]) => model.score(version, rows), limits);
   return {
     ...options,
-    voiceOf: (signal) => ({
-      tokenizer: model.tokenizer(version),
-      contextLength: model.contextLength(version),
-      sample: (row) => samples.run(row, signal),
-      score: (ids) => scores.run(ids, signal),
-    }),
+    voiceOf(signal, beside) {
+      const company = beside === 'anybody' ? ANYBODY : {};
+      return {
+        tokenizer: model.tokenizer(version),
+        contextLength: model.contextLength(version),
+        sample: (row) => samples.run(row, signal, beside === 'nobody' ? {} : company),
+        score: (ids) => scores.run(ids, signal, beside === 'nobody' ? {} : company),
+      };
+    },
     batches: samples.counts,
     checkKey: createKeyCheck(options.key),
     started: options.clock.now(),

@@ -121,7 +121,7 @@ describe('a run of a model with a chat template', () => {
         plain.map(({ ids, finish }, i) => [...starts[i]!, ...ids, ...(finish === 'stop' ? [end] : [])]),
       );
       for (const [i, { logprob }] of plain.entries())
-        expect(scores[i]!.subarray(starts[i]!.length).reduce((a, b) => a + b, 0)).toBeCloseTo(logprob, 3);
+        expect(scores[i]!.subarray(starts[i]!.length).reduce((a, b) => a + b, 0)).toBeCloseTo(logprob!, 3);
     } finally {
       await scoring.close();
     }

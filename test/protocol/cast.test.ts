@@ -59,7 +59,8 @@ describe('a cast in shorthand', () => {
     ['ensemble:live,oracle', 'at least two'],
     ['ensemble:[live,paul]', 'no such player'],
     ['ensemble:[live,ensemble:[live,live]]', 'no such player'],
-    ['endpoint:x', 'not in this version'],
+    ['endpoint:', 'needs the name of an endpoint'],
+    ['endpoint:http://x', 'needs the name of an endpoint'],
     ['module:x', 'not in this version'],
   ])('%j is refused and says why', (text, why) => {
     const refusal = refusalOf('judge', text);
@@ -71,7 +72,7 @@ describe('a cast in shorthand', () => {
     for (const role of ['generator', 'responder'] as const) {
       for (const text of ['oracle', 'random', 'constant:3', 'ensemble:[live,live]'])
         expect(refusalOf(role, text).message).toContain(`can't be the ${role}`);
-      for (const text of ['live', 'frozen:M1', 'lagged:1', 'checkpoint:x'])
+      for (const text of ['live', 'frozen:M1', 'lagged:1', 'checkpoint:x', 'endpoint:x'])
         expect(isModelCast(parseCast(role, text))).toBe(true);
     }
   });
@@ -92,6 +93,7 @@ describe('a cast in shorthand', () => {
       at('lagged:1', 2),
       at('lagged:5', 2),
       at('checkpoint:dir', 2),
-    ]).toEqual(['M2', 'SFT', 'M1', 'M0', 'checkpoint:dir']);
+      at('endpoint:big', 2),
+    ]).toEqual(['M2', 'SFT', 'M1', 'M0', 'checkpoint:dir', 'endpoint:big']);
   });
 });

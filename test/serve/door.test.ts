@@ -57,11 +57,11 @@ const raw = (port: number, text: string): Promise<string> =>
   });
 
 describe('many at the same time', () => {
-  it('20 requests are few batches, and each gets what it gets alone', async () => {
+  it('20 requests without a seed are few batches, whatever their settings', async () => {
     const held = holdable(model);
     const server = await start({}, held);
     const settings = (i: number) => ({
-      seed: i,
+      seed: null,
       temperature: (i % 4) / 2,
       top_p: i % 2 === 0 ? 1 : 0.5,
       max_tokens: 4,
@@ -72,13 +72,26 @@ describe('many at the same time', () => {
     const twenty = Array.from({ length: 20 }, (_, i) => ask(server, settings(i)));
     await untilHealth(server, { running: 21, waiting: 20 });
     held.release();
-    const together = await Promise.all(twenty);
+    await Promise.all(twenty);
     await first;
     expect(held.batches).toEqual([1, 20]);
-    for (const i of [0, 3, 13]) {
-      const alone = await ask(server, settings(i));
-      expect(together[i]!.choices[0]!.message).toEqual(alone.choices[0]!.message);
-    }
+  });
+
+  it('a request with a seed stands alone with its own choices, and gets the same to the last bit', async () => {
+    const held = holdable(model);
+    const server = await start({}, held);
+    const settings = (i: number) => ({ seed: i, n: 1 + (i % 3), max_tokens: 4, logprobs: true });
+    const holding = held.hold();
+    const first = ask(server, { seed: null, max_tokens: 4 });
+    await holding;
+    const nine = Array.from({ length: 9 }, (_, i) => ask(server, settings(i)));
+    const others = [0, 1].map(() => ask(server, { seed: null, max_tokens: 4 }));
+    await untilHealth(server, { running: 12, waiting: 20 });
+    held.release();
+    const together = await Promise.all(nine);
+    await Promise.all([first, ...others]);
+    expect([...held.batches].sort()).toEqual([1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3]);
+    for (const i of [0, 4, 8]) expect((await ask(server, settings(i))).choices).toEqual(together[i]!.choices);
   });
 });
 

@@ -3,7 +3,7 @@
  * is written anew with the meanings that it had.
  */
 import { z } from 'zod';
-import { generation, interval, messageSchema, metric } from '../../src/protocol/messages.js';
+import { generation, interval, messageSchema, metric, usage } from '../../src/protocol/messages.js';
 
 type Schema = z.core.$ZodType;
 type Def = { readonly type: string } & Readonly<Record<string, unknown>>;
@@ -33,6 +33,7 @@ export const RECORDS: ReadonlyMap<string, Schema> = new Map<string, Schema>([
   ['scored', at('pair.made', 'chosen')],
   ['metric', metric],
   ['interval', interval],
+  ['usage', usage],
 ]);
 const names = new Map<Schema, string>([
   ...[...RECORDS].map(([name, schema]): [Schema, string] => [schema, name]),
