@@ -128,14 +128,13 @@ describe('soliloquy run with a judge behind a server', () => {
   });
 });
 
-it('soliloquy judge-bench asks a server, and tells what it has cost', async () => {
-  const four = await standin(({ body }, response) =>
-    sendJson(
-      response,
-      200,
-      completion(`It will do.\nScore: ${String(body.prompt).includes('Name') ? 4 : 1}`),
-    ),
-  );
+it('soliloquy judge-bench asks a server by its chat, and tells what it has cost', async () => {
+  const four = await standin(({ path, body }, response) => {
+    const content = `It will do.\nScore: ${JSON.stringify(body.messages).includes('Name') ? 4 : 1}`;
+    const choices = [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }];
+    if (path === '/v1/chat/completions') sendJson(response, 200, { ...completion(''), choices });
+    else sendJson(response, 404, { error: { message: 'chat only' } });
+  });
   const file = join(work, 'bench');
   writeFileSync(file, `${JSON.stringify(ROWS.llmbar![0])}\n`);
   const { code, out, err } = await soliloquy(
