@@ -4,6 +4,7 @@
  */
 import { Subject } from 'rxjs';
 import { type Checkpoint, readCheckpoint } from '../src/lm/checkpoint.js';
+import { targetsOf } from '../src/lm/lora.js';
 import { weightsHash } from '../src/lm/weights.js';
 import { sha256 } from '../src/log/chain.js';
 import type { Fold } from '../src/log/fold.js';
@@ -58,6 +59,7 @@ export async function createRun(options: RunOptions): Promise<Run> {
   const { config, out, versions } = options;
   const folder = runFolder(out);
   const base = await readCheckpoint(baseModel(config, options.assets));
+  if (config.lora.rank > 0) targetsOf(base.weights.architecture, config.lora.targets);
   const parts = await createParts(options, folder, config, config);
   let lock: Lock | undefined;
   try {

@@ -4,18 +4,23 @@
  * of our linear weights with one A. Names and start are PEFT's (A uniform ±1/√in, B zeros). Owns no files.
  */
 import { SoliloquyError } from '../protocol/errors.js';
-import type { LoraConfig, RngKey } from '../protocol/lm.js';
+import type { AdapterFacts, LoraConfig, RngKey } from '../protocol/lm.js';
 import { keyOf, rngOf } from '../rng.js';
 import type { Architecture, Parameter } from './architecture.js';
-import { type StoredTensor, storedTensors } from './stored-layout.js';
+import { storedTensors } from './stored-layout.js';
 
-export interface AdapterModule {
+export interface LinearLayer {
   /** Path of the layer, as PEFT and the family's files know it: `model.layers.0.self_attn.q_proj`. */
   readonly name: string;
-  /** The base's weights [out, in] that it is added to, one behind the other along B's rows. */
+  /** Its last part. */
+  readonly target: string;
+  /** Our weights [out, in], one behind the other along its outputs. */
   readonly parts: readonly Parameter[];
   readonly inSize: number;
   readonly outSize: number;
+}
+
+export interface AdapterModule extends LinearLayer {
   /** First floats of A [rank, in] and B [out, rank] in the adapter's block. */
   readonly aOffset: number;
   readonly bOffset: number;
@@ -32,15 +37,18 @@ export interface Adapter {
 
 const LINEAR = /\.(?:layers|h)\.\d+\..*\.(\w+)\.weight$/;
 
-const linearsOf = (architecture: Architecture): readonly (StoredTensor & { readonly target: string })[] =>
-  storedTensors(architecture).flatMap((tensor) => {
-    const target = LINEAR.exec(tensor.name)?.[1];
-    return target !== undefined && tensor.shape.length === 2 ? [{ ...tensor, target }] : [];
+/** All linear layers of attention and MLP. */
+export const linearLayers = (architecture: Architecture): readonly LinearLayer[] =>
+  storedTensors(architecture).flatMap(({ name, shape, parts }) => {
+    const target = LINEAR.exec(name)?.[1];
+    if (target === undefined || shape.length !== 2) return [];
+    const outSize = parts.reduce((sum, part) => sum + part.shape[0]!, 0);
+    return [{ name: name.replace(/\.weight$/, ''), target, parts, inSize: parts[0]!.shape[1]!, outSize }];
   });
 
 /** Names that `targets` may have. */
 export const adaptableTargets = (architecture: Architecture): readonly string[] => [
-  ...new Set(linearsOf(architecture).map(({ target }) => target)),
+  ...new Set(linearLayers(architecture).map(({ target }) => target)),
 ];
 
 /** The targets, all of them where none is named; one that this architecture lacks: `config.invalid`. */
@@ -62,15 +70,13 @@ export function adapterModules(
 ): readonly AdapterModule[] {
   const wanted = targetsOf(architecture, targets);
   let offset = 0;
-  return linearsOf(architecture)
+  return linearLayers(architecture)
     .filter(({ target }) => wanted.includes(target))
-    .map(({ name, parts }) => {
-      const inSize = parts[0]!.shape[1]!;
-      const outSize = parts.reduce((sum, part) => sum + part.shape[0]!, 0);
+    .map((layer) => {
       const aOffset = offset;
-      const bOffset = aOffset + rank * inSize;
-      offset = bOffset + outSize * rank;
-      return { name: name.replace(/\.weight$/, ''), parts, inSize, outSize, aOffset, bOffset };
+      const bOffset = aOffset + rank * layer.inSize;
+      offset = bOffset + layer.outSize * rank;
+      return { ...layer, aOffset, bOffset };
     });
 }
 
@@ -80,6 +86,15 @@ export const adapterSize = (architecture: Architecture, shape: AdapterShape): nu
     (sum, { inSize, outSize }) => sum + shape.rank * (inSize + outSize),
     0,
   );
+
+/** What a lineage says of an adapter. */
+export const adapterFacts = (architecture: Architecture, lora: LoraConfig): AdapterFacts => ({
+  rank: lora.rank,
+  alpha: lora.alpha,
+  dropout: lora.dropout,
+  targets: [...targetsOf(architecture, lora.targets)],
+  parameters: adapterSize(architecture, lora),
+});
 
 /** PEFT's start: A by He et al. 2015 with a = √5, which is uniform in ±1/√in; B zeros, so that nothing is changed yet. */
 export function freshAdapter(architecture: Architecture, lora: LoraConfig, key: RngKey): Float32Array {

@@ -159,7 +159,7 @@ async function answerTraining(
   const { seq, from, body } = training;
   try {
     await load(body.from);
-    const { rows, tooLong, steps, curve, weightsHash, dataHash } = await train(body, (step) =>
+    const { rows, tooLong, steps, curve, weightsHash, dataHash, adapter } = await train(body, (step) =>
       onStep(body.to, step, seq),
     );
     const loss = curve.at(-1)?.loss ?? 0;
@@ -173,6 +173,7 @@ async function answerTraining(
       loss,
       weightsHash,
       dataHash,
+      ...(adapter && { adapter }),
     };
     return [{ to: from, cause: seq, message: { type: 'model.trained', body: done } }];
   } catch (error) {

@@ -71,6 +71,16 @@ export interface LoraConfig {
   readonly targets: readonly string[];
 }
 
+/** What was trained of a version that an adapter made. */
+export interface AdapterFacts {
+  readonly rank: number;
+  readonly alpha: number;
+  readonly dropout: number;
+  readonly targets: string[];
+  /** Numbers that were trained. */
+  readonly parameters: number;
+}
+
 /** What a preference loss is made of, where it is not plain DPO. */
 export interface PairRecipe {
   /** Of the margin: −log σ(β·margin) (DPO), or (margin − 1/(2β))² (IPO). */
@@ -140,6 +150,7 @@ export interface TrainKeeping {
 export interface TrainOutcome {
   readonly steps: number;
   readonly curve: readonly TrainStep[];
-  /** sha-256 of the new weights in canonical order. */
+  /** sha-256 of the new weights in canonical order; where an adapter was trained, of the merged ones. */
   readonly weightsHash: string;
+  readonly adapter?: AdapterFacts;
 }
