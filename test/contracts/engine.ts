@@ -8,7 +8,8 @@ import type { RngKey, SampleOutput, SampleRow } from '../../src/protocol/lm.js';
 import { keyOf, rngOf } from '../../src/rng.js';
 import { goldenGradients, goldenNumbers, goldenRecipes } from './engine-golden.js';
 import { gradientLaws } from './engine-gradient.js';
-import { adapterLaws, goldenAdapters } from './engine-lora.js';
+import { adapterLaws } from './engine-lora.js';
+import { goldenAdapters } from './engine-lora-golden.js';
 import { randomRow, randomSequence, randomWeights, SMALL, tokens, usingEngine } from './engine-models.js';
 
 export interface EngineUnderTest {
