@@ -33,6 +33,8 @@ export interface Machinery {
   readonly workers: number;
   readonly backend: BackendChoice;
   readonly clock: Clock;
+  /** Bytes that a run may take; default: what the machine or container has. */
+  readonly memory?: number;
   /** Default: grouped. */
   readonly durability?: Durability;
   /** For config.json: what made the run. */

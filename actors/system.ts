@@ -19,6 +19,7 @@ import { type Lock, takeLock } from '../src/store/lock.js';
 import { configText, type RunConfig } from '../src/store/run-config.js';
 import { createRunFolder, type Manifest, type RunFolder, runFolder } from '../src/store/run-folder.js';
 import { createKeeper, type Keeper } from './keeper.js';
+import { checkMemory, longestSequence, memoryOfMachine } from './memory.js';
 import { createParts, type Machinery, type Parts } from './parts.js';
 import { createSequencer, FRESH, type Sequencer, type Start } from './sequencer.js';
 import type { Messages } from './streams.js';
@@ -64,6 +65,13 @@ export async function createRun(options: RunOptions): Promise<Run> {
   let lock: Lock | undefined;
   try {
     parts.model.register(versionOf(0), base);
+    await checkMemory({
+      config,
+      architecture: base.weights.architecture,
+      workers: options.workers,
+      available: options.memory ?? memoryOfMachine(),
+      tokens: () => longestSequence(config, parts.world, parts.model.tokenizer(versionOf(0))),
+    });
     createRunFolder(out);
     lock = takeLock(folder.lock, out);
     const text = configText({ ...config, used: usedBy(parts, versions) });

@@ -13,6 +13,7 @@ export type ErrorCode =
   | 'backend.unavailable'
   | 'worker.failed'
   | 'model.failed'
+  | 'memory.short'
   | 'run.exists'
   | 'run.missing'
   | 'run.locked'
