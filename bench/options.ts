@@ -58,7 +58,10 @@ const OF_PEERS = ['sizes', 'only', 'workers', 'python'] as const;
 
 function refuseWithoutPeers(command: Command): void {
   if (command.opts<{ peers?: true }>().peers) return;
-  const alone = OF_PEERS.find((name) => command.getOptionValueSource(name) === 'cli');
+  const { lora } = command.opts<{ lora?: true }>();
+  const alone = OF_PEERS.find(
+    (name) => command.getOptionValueSource(name) === 'cli' && !(lora && name === 'workers'),
+  );
   if (alone !== undefined) command.error(`error: --${alone} needs --peers`);
 }
 

@@ -52,11 +52,11 @@ const WORKER = 80 * MB;
 /** Models that a worker keeps: src/pool/loaded-models.ts. */
 export const KEPT_MODELS = 3;
 /** Bytes of weights that they may have together, unless there is only one. */
-export const KEPT_BYTES = 2 * 2 ** 30;
+export const KEPT_BYTES = 2 ** 30;
 /** Of a kept model's weights: fed to prefill, score and train; inside two decode sessions, one of them packed apart. */
 const COPIES = 3;
-/** While a session is opened: the graph's file, and what is parsed of it. */
-const OPENING = 2;
+/** While a session is opened: the graph's file in pieces and whole, and what is parsed of it. */
+const OPENING = 3;
 /** Lines of one pass in scoring and prefill: src/lm/onnx/score.ts. */
 const PASS_LINES = 4096;
 /** Sequences of one scoring task: src/pool/score-chunks.ts. */
