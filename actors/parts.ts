@@ -36,6 +36,8 @@ import { checkCasts, checkpointsIn, createWorld, recordingsIn } from './worlds.j
 export interface Machinery extends EndpointMeans {
   readonly workers: number;
   readonly backend: BackendChoice;
+  /** Bytes that a run may take; default: what the machine or container has. */
+  readonly memory?: number;
   /** Default: grouped. */
   readonly durability?: Durability;
   /** For config.json: what made the run. */

@@ -4,6 +4,7 @@
  */
 import { Subject } from 'rxjs';
 import { type Checkpoint, readCheckpoint } from '../src/lm/checkpoint.js';
+import { targetsOf } from '../src/lm/lora.js';
 import { weightsHash } from '../src/lm/weights.js';
 import { sha256 } from '../src/log/chain.js';
 import type { Fold } from '../src/log/fold.js';
@@ -21,6 +22,7 @@ import { commandConsent } from './command/consent.js';
 import { settledFormat } from './format.js';
 import { checkPinned } from './hub-ids.js';
 import { createKeeper, type Keeper } from './keeper.js';
+import { checkMemory, longestSequence, memoryOfMachine } from './memory.js';
 import { createParts, type Machinery, type Parts } from './parts.js';
 import { createSequencer, FRESH, type Sequencer, type Start } from './sequencer.js';
 import type { Messages } from './streams.js';
@@ -63,11 +65,19 @@ export async function createRun(options: RunOptions): Promise<Run> {
   const folder = runFolder(out);
   const base = await readCheckpoint(baseModel(options.config, options.assets));
   const config = settledFormat(options.config, base, options.clock);
+  if (config.lora.rank > 0) targetsOf(base.weights.architecture, config.lora.targets);
   const consented = commandConsent(config);
   const parts = await createParts({ ...options, ...consented }, folder, config, config);
   let lock: Lock | undefined;
   try {
     parts.model.register(versionOf(0), base);
+    await checkMemory({
+      config,
+      architecture: base.weights.architecture,
+      workers: options.workers,
+      available: options.memory ?? memoryOfMachine(),
+      tokens: () => longestSequence(config, parts.world, parts.model.tokenizer(versionOf(0))),
+    });
     createRunFolder(out);
     lock = takeLock(folder.lock, out);
     const text = configText({ ...config, used: usedBy(parts, versions) });

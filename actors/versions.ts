@@ -4,8 +4,10 @@
  */
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { writeAdapter } from '../src/lm/adapter-writer.js';
 import { readCheckpoint } from '../src/lm/checkpoint.js';
 import { writeCheckpoint } from '../src/lm/checkpoint-writer.js';
+import { adapterFacts, freshAdapter } from '../src/lm/lora.js';
 import { readTrainState, writeTrainState } from '../src/lm/training-checkpoint.js';
 import { weightsHash } from '../src/lm/weights.js';
 import { sha256 } from '../src/log/chain.js';
@@ -24,7 +26,8 @@ import type { Bound } from './company.js';
 
 /** Brings versions to the model, and new ones to the disk. */
 export interface VersionStore {
-  readonly save: (version: VersionId) => Promise<void>;
+  /** Of a version that an adapter made: the adapter, on `from`. */
+  readonly save: (version: VersionId, from?: VersionId) => Promise<void>;
   readonly load: (version: VersionId) => Promise<void>;
   /** Registers a version that the run's log has made, after checking that its weights are those that the log names. */
   readonly recall: (version: VersionId, hash: string) => Promise<void>;
@@ -32,7 +35,13 @@ export interface VersionStore {
 
 export function createVersionStore(model: SharedModel, folder: RunFolder): VersionStore {
   return {
-    save: (version) => writeCheckpoint(folder.model(version), model.checkpoint(version)),
+    save(version, from) {
+      const checkpoint = model.checkpoint(version);
+      const { adapter } = checkpoint;
+      if (adapter === undefined || from === undefined)
+        return writeCheckpoint(folder.model(version), checkpoint);
+      return writeAdapter(folder.model(version), `../${from}`, checkpoint, adapter);
+    },
     async load(version) {
       if (model.has(version)) return;
       throw new SoliloquyError('checkpoint.missing', `version ${version} doesn't exist yet`, {
@@ -83,10 +92,14 @@ export async function trainAndStore(
     (name, content) => writeAtomic(folder.data(name), content),
   );
   const { rows, tooLong, dataHash, data } = built;
+  const lora = config.lora.rank > 0 ? { lora: config.lora } : {};
+  const adapter = lora.lora && { adapter: adapterFacts(weights.architecture, lora.lora) };
   if (rows === 0) {
-    model.register(to, model.checkpoint(from));
-    await save(to);
-    return { rows, tooLong, dataHash, steps: 0, curve: [], weightsHash: weightsHash(weights) };
+    const fresh = lora.lora && { lora: lora.lora, data: freshAdapter(weights.architecture, lora.lora, key) };
+    const { adapter: _, ...checkpoint } = model.checkpoint(from);
+    model.register(to, { ...checkpoint, ...(fresh && { adapter: fresh }) });
+    await save(to, from);
+    return { rows, tooLong, dataHash, steps: 0, curve: [], weightsHash: weightsHash(weights), ...adapter };
   }
   if (job.by === 'command') {
     const external = { commands, consented, dir: folder.command(to) };
@@ -97,11 +110,11 @@ export async function trainAndStore(
     await save(to);
     return { rows, tooLong, dataHash, ...outcome };
   }
-  const spec = { from, to, data, optimizer: config[objective], key };
+  const spec = { from, to, data, optimizer: config[objective], key, ...lora };
   const identity = sha256(JSON.stringify([spec, weightsHash(weights)]));
   const keeping = keepingAt(folder.training(to), identity, config.flow.keepSteps);
   const outcome = await model.train(spec, onStep, keeping);
-  await save(to);
+  await save(to, from);
   return { rows, tooLong, dataHash, ...outcome };
 }
 

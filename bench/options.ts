@@ -14,6 +14,8 @@ export interface BenchOptions {
   readonly peers: boolean;
   /** The log: recording, replaying, what recording costs. */
   readonly log: boolean;
+  /** A whole iteration of a model of 30M parameters, with adapters and without: time and peak memory. */
+  readonly lora: boolean;
   /** Of the long log, about. */
   readonly messages: number;
   /** The iteration in the sizes of `soliloquy run --quick`. */
@@ -44,6 +46,7 @@ const EXAMPLES = `
 Examples
   npm run bench                                            this project alone, the default model
   npm run bench -- --log                                   recording and replaying, a log of a million messages
+  npm run bench -- --lora                                  30M parameters: memory and time with adapters and without
   npm run bench -- --peers --python ~/venv/bin/python      against transformers, a lean torch loop, torch eager and TRL
   npm run bench -- --peers --sizes S --only sampling --rounds 5 --json bench.json
 
@@ -55,7 +58,10 @@ const OF_PEERS = ['sizes', 'only', 'workers', 'python'] as const;
 
 function refuseWithoutPeers(command: Command): void {
   if (command.opts<{ peers?: true }>().peers) return;
-  const alone = OF_PEERS.find((name) => command.getOptionValueSource(name) === 'cli');
+  const { lora } = command.opts<{ lora?: true }>();
+  const alone = OF_PEERS.find(
+    (name) => command.getOptionValueSource(name) === 'cli' && !(lora && name === 'workers'),
+  );
   if (alone !== undefined) command.error(`error: --${alone} needs --peers`);
 }
 
@@ -68,6 +74,10 @@ export function parseOptions(
     .description('what this machine does: this project alone or, with --peers, beside the Python stack')
     .option('--peers', 'measure the Python stack too, interleaved')
     .option('--log', 'what recording costs, and how fast a long log is replayed')
+    .option(
+      '--lora',
+      'one DPO iteration of a 30M model, all weights and adapters: time, peak memory, estimate',
+    )
     .option('--messages <n>', 'with --log: length of the long log, about', wholeNumber(1000), 1_000_000)
     .option('--quick', 'with --peers: the whole iteration in the small sizes of `soliloquy run --quick`')
     .option('--sizes <list>', 'with --peers: XS, S, M', listOf(SIZE_NAMES), [...SIZE_NAMES])
@@ -94,6 +104,7 @@ export function parseOptions(
   const given = command.opts<{
     peers?: true;
     log?: true;
+    lora?: true;
     messages: number;
     quick?: true;
     sizes: readonly SizeName[];
@@ -107,6 +118,7 @@ export function parseOptions(
   return {
     peers: given.peers ?? false,
     log: given.log ?? false,
+    lora: given.lora ?? false,
     messages: given.messages,
     quick: given.quick ?? false,
     sizes: given.sizes,

@@ -75,7 +75,7 @@ function announce({ input, request }: Context, { body }: Extract<Received, { typ
   const { stage, iteration, judge } = request!;
   const { datasets, objective } = planOf(input, request!, {});
   const reference: VersionId | null = objective === 'dpo' ? body.from : null;
-  const { to: version, from, weightsHash, dataHash, rows, tooLong } = body;
+  const { to: version, from, weightsHash, dataHash, rows, tooLong, adapter } = body;
   return say('coordinator', 'version.made', {
     version,
     from,
@@ -88,6 +88,7 @@ function announce({ input, request }: Context, { body }: Extract<Received, { typ
     rows,
     tooLong,
     judge: stage === 'iteration' ? judge : null,
+    ...(adapter && { adapter }),
   });
 }
 

@@ -9,6 +9,7 @@ import pc from 'picocolors';
 import { z } from 'zod';
 import { createLanguageModel } from '../pool/language-model.js';
 import { BACKENDS } from '../protocol/backends.js';
+import type { ConfigPart } from '../protocol/config.js';
 import { reasonOf } from '../protocol/errors.js';
 import {
   assetCheck,
@@ -20,25 +21,40 @@ import {
   nodeCheck,
   threadsCheck,
 } from './machine-checks.js';
-import { printJson } from './options.js';
+import { memoryOf } from './memory-needed.js';
+import { defaultWorkers, printJson, wholeNumber } from './options.js';
 import { packageRoot, packageVersion } from './package.js';
+import { collectSet } from './set-option.js';
 
 const EXAMPLES = `
 Exit code 0: the default run can work here; 1: it can't, and the findings say why.
 
 Examples
   soliloquy doctor
+  soliloquy doctor --model ./checkpoint --set lora.rank=8       how much memory a run would take
   soliloquy doctor --json`;
+
+interface Options {
+  readonly model?: string;
+  readonly workers: number;
+  readonly set?: readonly ConfigPart[];
+  readonly json?: true;
+}
 
 export function doctorCommand(): Command {
   return new Command('doctor')
     .description('what this machine can do, and how to get what is missing')
+    .option('--model <dir>', 'instead: what a run with this model takes of memory, and whether it fits')
+    .option('--workers <n>', 'with --model: worker threads', wholeNumber(1, 256), defaultWorkers())
+    .option('--set <path=value>', 'with --model: any option of the config, repeatable', collectSet)
     .option(
       '--json',
       '{"ok", "version", "backend", "findings": [{"name", "ok", "needed", "detail", "fix"}, …]}',
     )
     .addHelpText('after', EXAMPLES)
-    .action(examine);
+    .action((options: Options) =>
+      options.model === undefined ? examine(options) : memoryOf(options.model, options),
+    );
 }
 
 async function examine({ json }: { readonly json?: true }): Promise<void> {

@@ -12,7 +12,7 @@ import type { Config } from '../protocol/config.js';
 import { DURABILITIES, type Durability } from '../protocol/durability.js';
 import { summary } from '../report/summary.js';
 import { emptyTally, type Tally, tallyMessage } from '../report/tally.js';
-import { type Machinery as Flags, printJson, systemClock, withMachinery } from './options.js';
+import { decimal, type Machinery as Flags, printJson, systemClock, withMachinery } from './options.js';
 import { packageVersion } from './package.js';
 import { showProgress } from './progress.js';
 
@@ -23,6 +23,7 @@ export interface Showing {
 
 export interface RunMachinery extends Flags, Showing {
   readonly durability: Durability;
+  readonly memory?: number;
 }
 
 export const withRunMachinery = (command: Command): Command =>
@@ -35,13 +36,19 @@ export const withRunMachinery = (command: Command): Command =>
         .choices(DURABILITIES)
         .default('grouped' satisfies Durability),
     )
+    .option(
+      '--memory <GiB>',
+      'memory that the run may take; a new one that won’t fit is refused (default: what the machine or container has)',
+      decimal(0.1, 1e6),
+    )
     .option('--json', 'one JSON line at the end, progress off')
     .option('--quiet', 'no progress');
 
-export const machineryOf = ({ workers, backend, durability }: RunMachinery): Machinery => ({
+export const machineryOf = ({ workers, backend, durability, memory }: RunMachinery): Machinery => ({
   workers,
   backend,
   durability,
+  ...(memory === undefined ? {} : { memory: memory * 2 ** 30 }),
   clock: systemClock,
   versions: { soliloquy: packageVersion(), node: process.version },
 });

@@ -4,8 +4,10 @@
  */
 import { join, resolve } from 'node:path';
 import { Command } from 'commander';
+import { writeAdapter } from '../lm/adapter-writer.js';
 import { type Checkpoint, readCheckpoint } from '../lm/checkpoint.js';
 import { writeCheckpoint } from '../lm/checkpoint-writer.js';
+import { targetsOf } from '../lm/lora.js';
 import { weightsHash } from '../lm/weights.js';
 import type { SharedModel } from '../pool/language-model.js';
 import { resolveConfig } from '../protocol/config.js';
@@ -41,6 +43,10 @@ interface Options extends Machinery {
   readonly seed: number;
   readonly json?: true;
   readonly quiet?: true;
+  readonly loraRank: number;
+  readonly loraAlpha: number;
+  readonly loraDropout: number;
+  readonly loraTargets?: string;
 }
 
 const LAYOUTS = {
@@ -96,6 +102,15 @@ function objectiveCommand(objective: Objective, description: string): Command {
     .option('--weight-decay <x>', 'decoupled, on all weights', decimal(0, 10), defaults.weightDecay)
     .option('--clip <x>', 'largest gradient norm; 0 = off', decimal(0, 1e9), defaults.clipNorm)
     .option('--dropout <p>', 'in training', decimal(0, 0.99), defaults.dropout)
+    .option(
+      '--lora-rank <n>',
+      'train adapters of this rank, the rest stands still; 0 = all weights',
+      wholeNumber(0, 4096),
+      0,
+    )
+    .option('--lora-alpha <x>', 'an adapter counts alpha / rank', decimal(1e-6, 1e6), 16)
+    .option('--lora-dropout <p>', 'of an adapter’s input', decimal(0, 0.99), 0)
+    .option('--lora-targets <names>', 'linear layers that get one, such as q_proj,v_proj (default: all)')
     .option('--max-length <n>', 'tokens of a row at most (default: the model’s positions)', wholeNumber(2));
   if ('beta' in defaults)
     command.option('--beta <x>', 'how strongly the reference holds', decimal(1e-6, 1e6), defaults.beta);
@@ -148,11 +163,20 @@ function encoded(
   return given.objective === 'sft' ? sftData(given.file.rows, by) : dpoData(given.file.rows, by, beta!);
 }
 
+/** What `--to` becomes with it: a folder in PEFT's layout, on MODEL. */
+function loraOf({ loraRank: rank, loraAlpha: alpha, loraDropout: dropout, loraTargets }: Options) {
+  if (rank === 0) return {};
+  const targets = (loraTargets ?? '').split(',').flatMap((name) => (name.trim() === '' ? [] : [name.trim()]));
+  return { lora: { rank, alpha, dropout, targets } };
+}
+
 async function train(objective: Objective, name: string, options: Options): Promise<void> {
   const optimizer = optimizerOf(objective, options);
   const { dir } = modelArgument(await hubModel(name));
   const given = await read(objective, await dataPath(options.data));
   const base = await readCheckpoint(dir);
+  const lora = loraOf(options);
+  if (lora.lora) targetsOf(base.weights.architecture, lora.lora.targets);
   newFolder(options.to);
   await withLanguageModel(options, async (model) => {
     model.register(MODEL, base);
@@ -172,6 +196,7 @@ async function train(objective: Objective, name: string, options: Options): Prom
       data,
       optimizer,
       key: keyOf(options.seed, `train/${objective}`),
+      ...lora,
     };
     const outcome = await model.train(spec, progress.show).finally(progress.end);
     const madeFrom = {
@@ -187,30 +212,34 @@ async function train(objective: Objective, name: string, options: Options): Prom
       config: {
         ...optimizer,
         ...(data.objective === 'dpo' && { beta: data.beta }),
+        ...lora,
         seed: options.seed,
         maxLength,
       },
       backend: model.backend,
       soliloquy: packageVersion(),
     };
-    await keep(options, model.checkpoint(TRAINED), madeFrom, outcome);
+    await keep(options, dir, model.checkpoint(TRAINED), madeFrom, outcome);
   });
 }
 
 async function keep(
   { to, json }: Options,
+  base: string,
   checkpoint: Checkpoint,
   madeFrom: object,
   outcome: TrainOutcome,
 ): Promise<void> {
-  const { steps, curve, weightsHash: hash } = outcome;
+  const { steps, curve, weightsHash: hash, adapter } = outcome;
+  const trained = adapter ? { ...madeFrom, adapter } : madeFrom;
   writeAtomic(
     join(to, 'training.json'),
-    `${JSON.stringify({ ...madeFrom, steps, weightsHash: hash, curve }, null, 2)}\n`,
+    `${JSON.stringify({ ...trained, steps, weightsHash: hash, curve }, null, 2)}\n`,
   );
-  await writeCheckpoint(to, checkpoint);
+  if (checkpoint.adapter) await writeAdapter(to, base, checkpoint, checkpoint.adapter);
+  else await writeCheckpoint(to, checkpoint);
   const loss = curve.at(-1)!.loss;
-  if (json) printJson({ to, ...madeFrom, steps, loss, weightsHash: hash });
+  if (json) printJson({ to, ...trained, steps, loss, weightsHash: hash });
   else
     process.stdout.write(
       `${to}: ${steps} steps, loss ${curve[0]!.loss.toFixed(4)} → ${loss.toFixed(4)}, weights ${hash.slice(0, 16)}\n`,

@@ -38,7 +38,7 @@ export async function writeWhole(
   }
 }
 
-const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
+export const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 
 export function configJson({ config, weights, bosId, eosIds }: Checkpoint): Record<string, unknown> {
   const architectures = [CLASS_OF[weights.architecture.family]];
@@ -55,22 +55,33 @@ export function configJson({ config, weights, bosId, eosIds }: Checkpoint): Reco
 export const eosOf = (ids: readonly number[]): number | readonly number[] | null =>
   ids.length > 1 ? ids : (ids[0] ?? null);
 
-/** Files of `checkpoint` that were there when it was read are written again as they were; only the weights are new. */
-export async function writeCheckpoint(dir: string, checkpoint: Checkpoint): Promise<void> {
+export async function makeFolder(dir: string): Promise<void> {
   try {
     await mkdir(dir, { recursive: true });
   } catch (cause) {
     throw new SoliloquyError('log.write', `${dir} can't be made: ${reasonOf(cause)}`, { dir }, { cause });
   }
+}
+
+/** Names and contents of the tokenizer's files. */
+export function tokenizerTexts(tokenizer: Checkpoint['tokenizer']): [string, string][] {
+  if (!tokenizer) return [];
+  const texts: [string, string][] = [['tokenizer.json', tokenizer.json]];
+  if (tokenizer.config !== null) texts.push(['tokenizer_config.json', tokenizer.config]);
+  if (tokenizer.chatTemplate !== undefined) texts.push(['chat_template.jinja', tokenizer.chatTemplate]);
+  return texts;
+}
+
+/** Files of `checkpoint` that were there when it was read are written again as they were; only the weights are new. */
+export async function writeCheckpoint(dir: string, checkpoint: Checkpoint): Promise<void> {
+  await makeFolder(dir);
   const { weights, tokenizer, generationConfig, bosId, eosIds } = checkpoint;
   const generation = generationConfig ?? { bos_token_id: bosId ?? null, eos_token_id: eosOf(eosIds) };
   const texts: [string, string][] = [
     ['generation_config.json', json(generation)],
     ['config.json', json(configJson(checkpoint))],
+    ...tokenizerTexts(tokenizer),
   ];
-  if (tokenizer) texts.push(['tokenizer.json', tokenizer.json]);
-  if (tokenizer?.config != null) texts.push(['tokenizer_config.json', tokenizer.config]);
-  if (tokenizer?.chatTemplate !== undefined) texts.push(['chat_template.jinja', tokenizer.chatTemplate]);
   for (const [name, text] of texts) await writeWhole(dir, name, (handle) => handle.writeFile(text));
   const tensors = storedTensors(weights.architecture).map((tensor) => ({
     name: tensor.name,

@@ -3,12 +3,14 @@
  * right shape. Two exceptions carry no parameter of their own: `lm_head.weight` of a tied model where it equals the
  * embedding, and a family's buffers (stored-layout.ts), which are computed from the config.
  */
-import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { SoliloquyError } from '../protocol/errors.js';
+import { adapterChain, addAdapter } from './adapter-folder.js';
 import { type Architecture, parametersOf } from './architecture.js';
 import type { Weights } from './engine.js';
+import { exists, jsonOf, textOf } from './folder-files.js';
+import type { Adapter } from './lora.js';
 import { architectureOf, tokenIdsOf } from './model-config.js';
 import { openSafetensors, type SafetensorsFile } from './safetensors.js';
 import { invalidCheckpoint, type TensorEntry } from './safetensors-header.js';
@@ -34,36 +36,12 @@ export interface Checkpoint {
   /** config.json and generation_config.json as read; null where there is none. */
   readonly config: Readonly<Record<string, unknown>> | null;
   readonly generationConfig: Readonly<Record<string, unknown>> | null;
+  /** Of a version that was just trained: what made its weights out of its parent's. Never read from a folder. */
+  readonly adapter?: Adapter;
 }
 
 const INDEX = 'model.safetensors.index.json';
 const indexSchema = z.looseObject({ weight_map: z.record(z.string(), z.string()) });
-const objectSchema = z.record(z.string(), z.unknown());
-
-export const exists = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  );
-
-async function textOf(path: string): Promise<string | null> {
-  if (!(await exists(path))) return null;
-  try {
-    return await readFile(path, 'utf8');
-  } catch (cause) {
-    throw new SoliloquyError('data.unreadable', `${path} can't be read`, { file: path }, { cause });
-  }
-}
-
-async function jsonOf(path: string): Promise<Record<string, unknown> | null> {
-  const text = await textOf(path);
-  if (text === null) return null;
-  try {
-    return objectSchema.parse(JSON.parse(text));
-  } catch (cause) {
-    throw new SoliloquyError('checkpoint.invalid', `${path} is not a JSON object`, { file: path }, { cause });
-  }
-}
 
 /** Shard files of an index: plain names, beside it. */
 async function shardNames(dir: string): Promise<readonly string[] | null> {
@@ -190,27 +168,33 @@ async function readWeights(dir: string, architecture: Weights['architecture']): 
   }
 }
 
-export async function readCheckpoint(dir: string): Promise<Checkpoint> {
+async function tokenizerIn(dir: string): Promise<TokenizerFiles | null> {
+  const json = await textOf(join(dir, 'tokenizer.json'));
+  if (json === null) return null;
+  const config = await textOf(join(dir, 'tokenizer_config.json'));
+  const chatTemplate = await textOf(join(dir, 'chat_template.jinja'));
+  return { json, config, ...(chatTemplate !== null && { chatTemplate }) };
+}
+
+async function readWhole(dir: string): Promise<Omit<Checkpoint, 'tokenizer'>> {
   const configFile = join(dir, 'config.json');
   const config = await jsonOf(configFile);
   if (config === null)
     throw new SoliloquyError('checkpoint.missing', `${dir} has no config.json`, {
       dir,
-      fix: 'Name a model folder in Hugging Face layout.',
+      fix: 'Name a model folder in Hugging Face layout, or an adapter in PEFT’s.',
     });
   const architecture = architectureOf(configFile, config);
   const generationFile = join(dir, 'generation_config.json');
   const generationConfig = await jsonOf(generationFile);
   const ids = tokenIdsOf(generationFile, generationConfig, config);
-  const json = await textOf(join(dir, 'tokenizer.json'));
-  const tokenizerConfig = await textOf(join(dir, 'tokenizer_config.json'));
-  const chatTemplate = await textOf(join(dir, 'chat_template.jinja'));
-  const beside = { config: tokenizerConfig, ...(chatTemplate !== null && { chatTemplate }) };
-  return {
-    weights: await readWeights(dir, architecture),
-    tokenizer: json === null ? null : { json, ...beside },
-    ...ids,
-    config,
-    generationConfig,
-  };
+  return { weights: await readWeights(dir, architecture), ...ids, config, generationConfig };
+}
+
+/** Of a folder in PEFT's layout: its base with all adapters merged, and the tokenizer that lies nearest. */
+export async function readCheckpoint(dir: string): Promise<Checkpoint> {
+  const { base, adapters } = await adapterChain(dir);
+  const whole = await readWhole(base);
+  for (const adapter of adapters) await addAdapter(adapter, whole.weights);
+  return { ...whole, tokenizer: (await tokenizerIn(dir)) ?? (await tokenizerIn(base)) };
 }

@@ -5,11 +5,12 @@ import { SoliloquyError } from '../protocol/errors.js';
 import type { SampleRow } from '../protocol/lm.js';
 import type { GradientTask, Weights } from './engine.js';
 import { taskSequences } from './engine-rows.js';
+import { type Adapter, adapterSize } from './lora.js';
 
 export interface Door {
   checkPrompts(rows: readonly SampleRow[]): void;
   checkSequences(sequences: readonly (readonly number[])[]): void;
-  checkTask(task: GradientTask, into: Float32Array): void;
+  checkTask(task: GradientTask, into: Float32Array, adapter?: Adapter): void;
 }
 
 const refuse = (message: string, fields: Record<string, unknown>): never => {
@@ -36,11 +37,14 @@ export function doorOf({ architecture, data }: Weights): Door {
     checkSequences(sequences) {
       for (const ids of sequences) checkTokens(ids);
     },
-    checkTask(task, into) {
+    checkTask(task, into, adapter) {
       const rows = taskSequences(task);
       for (const row of rows) checkTokens(row.ids);
-      if (into.length !== floats) refuse('The gradient block has the wrong length.', { length: into.length });
-      if (task.dropout > 0 && task.keys.length !== rows.length) {
+      const wanted = adapter === undefined ? floats : adapterSize(architecture, adapter.lora);
+      if (adapter !== undefined && adapter.data.length !== wanted)
+        refuse('The adapter does not fit the model.', { length: adapter.data.length });
+      if (into.length !== wanted) refuse('The gradient block has the wrong length.', { length: into.length });
+      if ((task.dropout > 0 || (adapter?.lora.dropout ?? 0) > 0) && task.keys.length !== rows.length) {
         refuse('Dropout wants one key a sequence.', { keys: task.keys.length, sequences: rows.length });
       }
     },

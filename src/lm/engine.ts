@@ -9,6 +9,7 @@
 import type { Backend } from '../protocol/backends.js';
 import type { PairRecipe, RngKey, SampleOutput, SampleRow } from '../protocol/lm.js';
 import type { Architecture } from './architecture.js';
+import type { Adapter } from './lora.js';
 
 /** All parameters of one version in one block, in the canonical order of `parametersOf(architecture)`. */
 export interface Weights {
@@ -60,8 +61,11 @@ export interface LoadedModel {
   sample(rows: readonly SampleRow[]): Promise<SampleOutput[]>;
   /** log p of each token given those before it; [0] is NaN. */
   score(sequences: readonly (readonly number[])[]): Promise<Float32Array[]>;
-  /** Writes d(loss / scale)/d(parameter) for this micro-batch into `into` (canonical order, overwritten). */
-  gradient(task: GradientTask, into: Float32Array): Promise<GradientSums>;
+  /**
+   * Writes d(loss / scale)/d(parameter) for this micro-batch into `into` (canonical order, overwritten). With an adapter: of
+   * the model with the adapter on, the adapter's parameters only (lora.ts' order).
+   */
+  gradient(task: GradientTask, into: Float32Array, adapter?: Adapter): Promise<GradientSums>;
   dispose(): Promise<void>;
 }
 

@@ -1,14 +1,13 @@
 /**
- * A checkpoint that somebody else has trained, taken as the successor of one of ours: the same architecture, every tensor in
- * its shape, finite numbers (a reader of checkpoints refuses others), the same vocabulary. Only its numbers are taken: config, tokenizer and end tokens stay those of the
- * model it came from, so a trainer can't change how the model is asked.
+ * A checkpoint that somebody else has trained, taken as the successor of one of ours: the same architecture, every tensor in its
+ * shape, finite numbers (a reader of checkpoints refuses others), the same vocabulary; a PEFT adapter is merged into its base.
+ * Only its numbers are taken: config, tokenizer and end tokens stay those of the model it came from, so a trainer can't change
+ * how the model is asked.
  */
-
-import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { SoliloquyError } from '../protocol/errors.js';
-import { type Checkpoint, exists, readCheckpoint, type TokenizerFiles } from './checkpoint.js';
+import { type Checkpoint, readCheckpoint, type TokenizerFiles } from './checkpoint.js';
 import { invalidCheckpoint } from './safetensors-header.js';
 
 const FIX = 'the trainer must save the model that it was given, trained: same shapes, same tokenizer';
@@ -54,21 +53,11 @@ function vocabularyFault(before: ReadonlyMap<string, number>, after: ReadonlyMap
   return after.size === before.size ? null : `it has ${after.size} tokens, not ${before.size}`;
 }
 
-async function refuseAdapter(dir: string): Promise<void> {
-  if (await exists(join(dir, 'model.safetensors'))) return;
-  if (!(await exists(join(dir, 'adapter_config.json')))) return;
-  throw new SoliloquyError('checkpoint.unsupported', `${dir} holds a PEFT adapter, not a model`, {
-    dir,
-    fix: 'have the trainer merge it before it saves: model.merge_and_unload().save_pretrained(out)',
-  });
-}
-
 /**
  * Reads `dir` as the successor of `before`.
  * Throws `checkpoint.missing`, `checkpoint.invalid` or `checkpoint.unsupported`, naming what is wrong with it.
  */
 export async function readSuccessor(dir: string, before: Checkpoint): Promise<Checkpoint> {
-  await refuseAdapter(dir);
   const after = await readCheckpoint(dir);
   const [was, is] = [before.weights.architecture, after.weights.architecture];
   const changed = Object.keys({ ...was, ...is }).filter(
@@ -91,5 +80,7 @@ export async function readSuccessor(dir: string, before: Checkpoint): Promise<Ch
     const fault = vocabularyFault(old!, own!);
     if (fault !== null) throw invalidCheckpoint(dir, `another vocabulary: ${fault}`, { fix: FIX });
   }
-  return { ...before, weights: after.weights };
+  // Its numbers stand whole, whatever adapter the model before was made by.
+  const { adapter: _, ...kept } = before;
+  return { ...kept, weights: after.weights };
 }

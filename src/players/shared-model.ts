@@ -174,7 +174,7 @@ async function answerTraining(
   const { seq, from, body } = training;
   try {
     await load(body.from);
-    const { rows, tooLong, steps, curve, weightsHash, dataHash } = await train(body, (step) =>
+    const { rows, tooLong, steps, curve, weightsHash, dataHash, adapter } = await train(body, (step) =>
       onStep(body.to, step, seq),
     );
     const loss = curve.at(-1)?.loss ?? 0;
@@ -188,6 +188,7 @@ async function answerTraining(
       loss,
       weightsHash,
       dataHash,
+      ...(adapter && { adapter }),
     };
     return [{ to: from, cause: seq, message: { type: 'model.trained', body: done } }];
   } catch (error) {

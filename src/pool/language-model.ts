@@ -143,16 +143,20 @@ async function train(
   const rows = sequencesOf(spec.data).flat();
   const ids = rows.map((row) => row.ids);
   checkIds(versions, spec.from, ids);
-  const checkpoint = versions.checkpoint(spec.from);
+  const { adapter: _, ...checkpoint } = versions.checkpoint(spec.from);
   const ports: TrainerPorts = {
     name,
     run: (task) => runner.run(backend, task),
     score: (sequences) => score(parts, spec.from, sequences),
     retire: runner.retire,
   };
-  const { outcome, weights } = await trainVersion(spec, from, ports, onStep, keeping);
+  const { outcome, weights, adapter } = await trainVersion(spec, from, ports, onStep, keeping);
   const { architecture } = from;
-  versions.register(spec.to, { ...checkpoint, weights: { architecture, data: new Float32Array(weights) } });
+  versions.register(spec.to, {
+    ...checkpoint,
+    weights: { architecture, data: new Float32Array(weights) },
+    ...(adapter && { adapter }),
+  });
   return outcome;
 }
 

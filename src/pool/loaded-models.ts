@@ -1,11 +1,10 @@
 /**
- * The few models that a worker has on its backend. The least recently used one makes room.
+ * The few models that a worker has on its backend: enough for a version, its judge, and the weights of a training step, but no more
+ * than some bytes of weights together, unless it is one alone. The least recently used one makes room.
  */
 import type { Engine, LoadedModel } from '../lm/engine.js';
+import { KEPT_MODELS, keptModels } from '../lm/memory-estimate.js';
 import type { ModelRef } from './messages.js';
-
-/** Enough for a version, its judge, and the weights of a training step. */
-const CAPACITY = 3;
 
 export interface LoadedModels {
   /** Valid until the next call. One call at a time. */
@@ -14,7 +13,8 @@ export interface LoadedModels {
   keys(): string[];
 }
 
-export function createLoadedModels(engine: Engine, capacity: number = CAPACITY): LoadedModels {
+export function createLoadedModels(engine: Engine, capacity?: number): LoadedModels {
+  const most = ({ byteLength }: SharedArrayBuffer): number => capacity ?? keptModels(byteLength, KEPT_MODELS);
   // Insertion order is order of use.
   const loaded = new Map<string, LoadedModel>();
   const drop = async (key: string): Promise<void> => {
@@ -27,7 +27,7 @@ export function createLoadedModels(engine: Engine, capacity: number = CAPACITY):
       const known = loaded.get(key);
       if (known) loaded.delete(key);
       else
-        for (const oldest of [...loaded.keys()].slice(0, Math.max(0, loaded.size - capacity + 1)))
+        for (const oldest of [...loaded.keys()].slice(0, Math.max(0, loaded.size - most(data) + 1)))
           await drop(oldest);
       const model = known ?? (await engine.load({ architecture, data: new Float32Array(data) }));
       loaded.set(key, model);

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { ACTIVATIONS, type Architecture, FAMILIES, sizeOf } from '../lm/architecture.js';
 import type { GradientSums, GradientTask } from '../lm/engine.js';
 import { BACKEND_CHOICES, BACKENDS, type Backend } from '../protocol/backends.js';
-import type { PairRecipe, SampleOutput, SampleRow } from '../protocol/lm.js';
+import type { LoraConfig, PairRecipe, SampleOutput, SampleRow } from '../protocol/lm.js';
 
 const count = z.number().int().nonnegative();
 const block = z.instanceof(SharedArrayBuffer);
@@ -95,13 +95,30 @@ const gradientTask: z.ZodType<GradientTask> = z.discriminatedUnion('objective', 
   }),
 ]);
 
+const loraConfig: z.ZodType<LoraConfig> = z.strictObject({
+  rank: count.min(1),
+  alpha: z.number().positive(),
+  dropout: z.number().min(0).lt(1),
+  targets: z.array(z.string()),
+});
+/** On the model that stands beside it. */
+const adapterRef = z.strictObject({ lora: loraConfig, data: block });
+
+export type AdapterRef = z.infer<typeof adapterRef>;
+
 const range = { begin: count, end: count };
 const state = z.strictObject({ weights: block, mean: block, square: block });
 const taskSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('hello') }),
   z.strictObject({ kind: z.literal('sample'), model: modelRef, rows: z.array(sampleRow).min(1) }),
   z.strictObject({ kind: z.literal('score'), model: modelRef, sequences: z.array(someIds).min(1) }),
-  z.strictObject({ kind: z.literal('gradient'), model: modelRef, task: gradientTask, into: block }),
+  z.strictObject({
+    kind: z.literal('gradient'),
+    model: modelRef,
+    adapter: adapterRef.exactOptional(),
+    task: gradientTask,
+    into: block,
+  }),
   z.strictObject({ kind: z.literal('reduce'), parts: z.array(block).min(1), into: block, ...range }),
   z.strictObject({
     kind: z.literal('update'),
@@ -118,6 +135,14 @@ const taskSchema = z.discriminatedUnion('kind', [
       step: count.min(1),
       gradientScale: z.number(),
     }),
+  }),
+  /** Adapted layers [begin, end) of the model, with the adapter in them. */
+  z.strictObject({
+    kind: z.literal('merge'),
+    model: modelRef,
+    adapter: adapterRef,
+    into: block,
+    ...range,
   }),
   z.strictObject({ kind: z.literal('hash'), model: modelRef }),
 ]);
@@ -145,6 +170,7 @@ export interface Answers {
   /** Sum of squares of the range. */
   readonly reduce: number;
   readonly update: null;
+  readonly merge: null;
   readonly hash: string;
 }
 
@@ -158,6 +184,7 @@ export const answerSchemas: { readonly [K in TaskKind]: z.ZodType<Answers[K]> } 
   gradient: z.object({ loss: anyNumber, positive: anyNumber, margin: anyNumber }),
   reduce: anyNumber,
   update: z.null(),
+  merge: z.null(),
   hash: z.string(),
 };
 

@@ -2,28 +2,26 @@
  * A training run over worker threads: PAPER.md "Training". Per step each micro-batch is one task that writes its gradient
  * into its own shared slot; slots are added in index order, clipped and applied by element-wise tasks over fixed shards.
  * So the new weights don't depend on the number of workers, nor on one dying: no task changes what another try of it reads.
- * DPO's reference log-probs are computed once, by the weights it starts from.
+ * DPO's reference log-probs are computed once, by the weights it starts from. What is trained, all weights or an adapter, is said in
+ * training-subject.ts; everything here is as large as that.
  */
 import { clipScale } from '../lm/adamw.js';
-import { type Architecture, sizeOf } from '../lm/architecture.js';
 import type { GradientSums, GradientTask } from '../lm/engine.js';
+import { adapterFacts } from '../lm/lora.js';
 import { type MicroBatch, type PlannedStep, planOf, sequencesOf } from '../lm/training-plan.js';
 import { sharedFloats } from '../lm/weights.js';
 import { SoliloquyError } from '../protocol/errors.js';
 import type { TrainKeeping, TrainOutcome, TrainSpec, TrainState, TrainStep } from '../protocol/lm.js';
-import type { Answers, ModelRef, Task } from './messages.js';
+import type { ModelRef } from './messages.js';
+import { type Made, type Subject, type SubjectPorts, subjectOf } from './training-subject.js';
 
 /** Floats of a reduce or update task, at least; and no more than so many tasks of a kind. */
 const SHARD = 1 << 17;
 const SHARDS = 4;
 
-export interface TrainerPorts {
-  /** Never given twice: names this training's weights in workers' caches. */
-  readonly name: string;
-  run<T extends Task>(task: T): Promise<Answers[T['kind']]>;
+export interface TrainerPorts extends SubjectPorts {
   /** Log-probs of sequences under the weights that training starts from. */
   score(sequences: readonly (readonly number[])[]): Promise<readonly Float32Array[]>;
-  retire(key: string): void;
 }
 
 interface Blocks {
@@ -89,9 +87,8 @@ function* shardsOf(floats: number): Generator<{ readonly begin: number; readonly
   for (let begin = 0; begin < floats; begin += size) yield { begin, end: Math.min(floats, begin + size) };
 }
 
-export interface Trained {
+export interface Trained extends Omit<Made, 'weightsHash'> {
   readonly outcome: TrainOutcome;
-  readonly weights: SharedArrayBuffer;
 }
 
 export async function trainVersion(
@@ -103,29 +100,28 @@ export async function trainVersion(
 ): Promise<Trained> {
   const plan = planOf(spec);
   const references = await referencesOf(spec, ports.score);
-  const bench = createBench(spec, from.architecture, plan, ports);
+  const subject = subjectOf(spec, from, ports);
+  const bench = createBench(spec, subject, plan, ports);
   const begun = (await keeping?.load()) ?? null;
   const curve: TrainStep[] = [...(begun?.curve ?? [])];
-  const keyAfter = (steps: number) => `${ports.name}@${steps}`;
-  let model = from;
-  if (begun)
-    model = { key: keyAfter(curve.length), architecture: from.architecture, data: bench.restore(begun) };
+  let trained = begun ? bench.restore(begun) : subject.start;
   try {
     for (const step of plan.slice(curve.length)) {
       const tasks = step.microBatches.map((micro) => gradientTask(spec, step, micro, references));
-      const { sums, weights, gradNorm } = await bench.step(step, model, tasks);
-      if (model !== from) ports.retire(model.key);
-      model = { key: keyAfter(step.step + 1), architecture: from.architecture, data: weights };
+      const { sums, weights, gradNorm } = await bench.step(step, trained, tasks);
+      subject.retire(step.step);
+      trained = weights;
       const said = told(spec, step, plan.length, sums, gradNorm);
       curve.push(said);
       onStep(said);
       const due = keeping !== undefined && keeping.every > 0 && curve.length % keeping.every === 0;
       if (due && curve.length < plan.length) await keeping.save(bench.state(curve));
     }
-    const weightsHash = await ports.run({ kind: 'hash', model });
-    return { outcome: { steps: plan.length, curve, weightsHash }, weights: model.data };
+    const { weightsHash, ...made } = await subject.made(trained, plan.length);
+    const facts = spec.lora && { adapter: adapterFacts(from.architecture, spec.lora) };
+    return { outcome: { steps: plan.length, curve, weightsHash, ...facts }, ...made };
   } finally {
-    if (model !== from) ports.retire(model.key);
+    subject.retire(curve.length);
   }
 }
 
@@ -144,14 +140,9 @@ function told(
 }
 
 /** Slots, running means and two sets of weights that take turns; all freed with it. */
-function createBench(
-  spec: TrainSpec,
-  architecture: Architecture,
-  plan: readonly PlannedStep[],
-  { run }: TrainerPorts,
-) {
+function createBench(spec: TrainSpec, subject: Subject, plan: readonly PlannedStep[], { run }: TrainerPorts) {
   const { optimizer } = spec;
-  const floats = sizeOf(architecture);
+  const { floats } = subject;
   const shards = [...shardsOf(floats)];
   const slots = Array.from({ length: Math.max(...plan.map((s) => s.microBatches.length)) }, () =>
     newBlock(floats),
@@ -175,10 +166,10 @@ function createBench(
       new Float32Array(into.square).set(square);
       return into.weights;
     },
-    async step(step: PlannedStep, model: ModelRef, tasks: readonly GradientTask[]) {
+    async step(step: PlannedStep, trained: SharedArrayBuffer, tasks: readonly GradientTask[]) {
       const parts = slots.slice(0, tasks.length);
       const sums = await settled(
-        tasks.map((task, i) => run({ kind: 'gradient', model, task, into: parts[i]! })),
+        tasks.map((task, i) => run(subject.gradient(trained, step.step, task, parts[i]!))),
       );
       const squares = await settled(
         shards.map((range) => run({ kind: 'reduce', parts, into: gradient, ...range })),
@@ -195,7 +186,7 @@ function createBench(
       const { beta1, beta2, epsilon, weightDecay } = optimizer;
       const gradientScale = clipScale(gradNorm, optimizer.clipNorm);
       const config = { learningRate, beta1, beta2, epsilon, weightDecay, step: step.step + 1, gradientScale };
-      const state = { ...past, weights: model.data };
+      const state = { ...past, weights: trained };
       await settled(
         shards.map((range) => run({ kind: 'update', from: state, gradient, into, config, ...range })),
       );

@@ -6,12 +6,20 @@ import { threadId } from 'node:worker_threads';
 import { z } from 'zod';
 import { adamW, reduceGradients } from '../lm/adamw.js';
 import type { Engine } from '../lm/engine.js';
+import { type Adapter, factorsOf, mergeLayer } from '../lm/lora.js';
 import { weightsHash } from '../lm/weights.js';
 import type { BackendChoice } from '../protocol/backends.js';
 import { isSoliloquyError, reasonOf, SoliloquyError } from '../protocol/errors.js';
 import { createEngine } from './engines.js';
 import { createLoadedModels, type LoadedModels } from './loaded-models.js';
-import { type Answers, type Envelope, envelopeSchema, type Reply, type Task } from './messages.js';
+import {
+  type AdapterRef,
+  type Answers,
+  type Envelope,
+  envelopeSchema,
+  type Reply,
+  type Task,
+} from './messages.js';
 
 interface Bench {
   readonly engine: Engine;
@@ -44,6 +52,8 @@ const stateOf = (blocks: {
   square: floats(blocks.square),
 });
 
+const adapterOf = ({ lora, data }: AdapterRef): Adapter => ({ lora, data: floats(data) });
+
 async function perform({ engine, models }: Bench, task: Task): Promise<Answers[keyof Answers]> {
   switch (task.kind) {
     case 'hello':
@@ -53,11 +63,22 @@ async function perform({ engine, models }: Bench, task: Task): Promise<Answers[k
     case 'score':
       return (await models.get(task.model)).score(task.sequences);
     case 'gradient':
-      return (await models.get(task.model)).gradient(task.task, floats(task.into));
+      return (await models.get(task.model)).gradient(
+        task.task,
+        floats(task.into),
+        task.adapter && adapterOf(task.adapter),
+      );
     case 'reduce':
       return reduceGradients(task.parts.map(floats), floats(task.into), task.begin, task.end);
     case 'update':
       adamW(stateOf(task.from), floats(task.gradient), stateOf(task.into), task.config, task.begin, task.end);
+      return null;
+    case 'merge':
+      for (const layer of factorsOf(task.model.architecture, adapterOf(task.adapter)).slice(
+        task.begin,
+        task.end,
+      ))
+        mergeLayer(layer, floats(task.model.data), floats(task.into));
       return null;
     case 'hash':
       return weightsHash({ architecture: task.model.architecture, data: floats(task.model.data) });

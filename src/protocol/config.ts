@@ -184,6 +184,19 @@ export const configSchema = z.strictObject({
       }),
     })
     .prefault({}),
+  /** Low-rank adapters instead of training all weights, in every training of the run. */
+  lora: z
+    .strictObject({
+      /** 0 = off: all weights are trained. */
+      rank: count.max(4096).default(0),
+      /** An adapter's output is multiplied with alpha / rank. */
+      alpha: positive.default(16),
+      /** Of an adapter's input. */
+      dropout: z.number().min(0).lt(1).default(0),
+      /** Linear layers that get one (q_proj, c_attn …); empty = all of attention and MLP. */
+      targets: z.array(z.string()).default([]),
+    })
+    .prefault({}),
   evaluate: z
     .strictObject({
       sampling: sampling(0.7, 0.9, 32),

@@ -17,6 +17,7 @@ export type ErrorCode =
   | 'endpoint.away'
   | 'endpoint.refused'
   | 'endpoint.invalid'
+  | 'memory.short'
   | 'run.exists'
   | 'run.missing'
   | 'run.locked'

@@ -60,6 +60,27 @@ export interface OptimizerConfig {
   readonly dropout: number;
 }
 
+/** Low-rank adapters (Hu et al. 2022): W·x + (alpha / rank)·B·A·drop(x), A [rank, in] and B [out, rank]. */
+export interface LoraConfig {
+  /** From 1. */
+  readonly rank: number;
+  readonly alpha: number;
+  /** Of what A is given. */
+  readonly dropout: number;
+  /** Linear layers that get one, by the last part of the family's own name for them (q_proj, c_attn …); none = all. */
+  readonly targets: readonly string[];
+}
+
+/** What was trained of a version that an adapter made. */
+export interface AdapterFacts {
+  readonly rank: number;
+  readonly alpha: number;
+  readonly dropout: number;
+  readonly targets: string[];
+  /** Numbers that were trained. */
+  readonly parameters: number;
+}
+
 /** What a preference loss is made of, where it is not plain DPO. */
 export interface PairRecipe {
   /** Of the margin: −log σ(β·margin) (DPO), or (margin − 1/(2β))² (IPO). */
@@ -89,6 +110,8 @@ export interface TrainSpec {
   readonly key: RngKey;
   /** `given`: every epoch sees the rows as they stand. Default: shuffled anew each epoch. */
   readonly order?: 'shuffled' | 'given';
+  /** Train adapters on `from`'s frozen weights; absent: all weights. */
+  readonly lora?: LoraConfig;
   /** Steps that the learning rate's schedule spans, at least as many as are taken: for a training that ends early. */
   readonly scheduleSteps?: number;
 }
@@ -115,7 +138,7 @@ export type ToldStep = Omit<TrainStep, 'learningRate' | 'gradNorm'> & {
 export interface TrainState {
   /** What each step done has said. */
   readonly curve: readonly TrainStep[];
-  /** In canonical order, as long as the model. */
+  /** In canonical order, as long as the model, or as its adapter where only that is trained. */
   readonly weights: Float32Array;
   readonly mean: Float32Array;
   readonly square: Float32Array;
@@ -133,6 +156,7 @@ export interface TrainKeeping {
 export interface TrainOutcome {
   readonly steps: number;
   readonly curve: readonly TrainStep[];
-  /** sha-256 of the new weights in canonical order. */
+  /** sha-256 of the new weights in canonical order; where an adapter was trained, of the merged ones. */
   readonly weightsHash: string;
+  readonly adapter?: AdapterFacts;
 }

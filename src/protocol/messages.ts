@@ -62,6 +62,15 @@ const through = z.literal('chat').exactOptional();
 /** (τ + 1)/2 of the rankings of the bench's two members; only where the trainer heeds it (CREAM). */
 const consistency = z.number().min(0).max(1).exactOptional();
 
+/** Of a version that low-rank adapters made: what they were like. */
+const adapter = z.object({
+  rank: whole,
+  alpha: z.number(),
+  dropout: z.number(),
+  targets: z.array(z.string()),
+  parameters: whole,
+});
+
 export const withheldReason = z.enum(['filtered', 'too-few', 'unparseable', 'tie', 'failed']);
 export const filterReason = z.enum([
   'empty',
@@ -265,6 +274,7 @@ export const messageSchema = z.discriminatedUnion('type', [
       loss: z.number(),
       weightsHash: z.string(),
       dataHash: z.string(),
+      adapter: adapter.exactOptional(),
     }),
   ),
   message(
@@ -282,6 +292,7 @@ export const messageSchema = z.discriminatedUnion('type', [
       /** Rows left out because they don't fit the model's context. */
       tooLong: whole,
       judge: z.string().nullable(),
+      adapter: adapter.exactOptional(),
     }),
   ),
   message('training.failed', z.object({ to: version, reason: z.string() })),

@@ -58,8 +58,8 @@ export const world = (tally: Tally): string => `World\n${tally.notes.map((note) 
 
 export function lineage(tally: Tally): string {
   const rows = tally.versions.map(
-    ({ version, from, reference, datasets, rows, tooLong, judge, weightsHash }) => [
-      version,
+    ({ version, from, reference, datasets, rows, tooLong, judge, weightsHash, adapter }) => [
+      adapter ? `${version} (LoRA ${adapter.rank})` : version,
       from,
       reference ?? DASH,
       datasets.join(' + '),

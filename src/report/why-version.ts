@@ -26,8 +26,20 @@ const lineageOf = (record: RunRecord, version: string): readonly Envelope[] => {
   return [said, ...lineageOf(record, (said.body as Made).from)];
 };
 
-const methodOf = ({ reference, from, datasets, rows }: Made): string =>
-  `${reference === null ? 'SFT' : 'DPO'} from ${from} on ${datasets.join(' + ')}, ${rows} rows`;
+const methodOf = ({ reference, from, datasets, rows, adapter }: Made): string =>
+  `${reference === null ? 'SFT' : 'DPO'} from ${from} on ${datasets.join(' + ')}, ${rows} rows${
+    adapter ? `, LoRA of rank ${adapter.rank}` : ''
+  }`;
+
+function adapterTrace({ adapter }: Made): Trace | null {
+  if (adapter === undefined) return null;
+  const { rank, alpha, dropout, targets, parameters } = adapter;
+  return {
+    kind: 'adapter',
+    title: `${parameters} numbers trained, in adapters of rank ${rank}; the weights are those with them merged`,
+    facts: { rank, alpha, dropout, targets },
+  };
+}
 
 function ancestorTrace(said: Envelope): Trace {
   const made = said.body as Made;
@@ -167,6 +179,7 @@ export function whyVersion(record: RunRecord, version: string, disk: OnDisk): Tr
   const [said, ...older] = lineageOf(record, version);
   const made = said!.body as Made;
   const training = trainingTrace(record, version, seq);
+  const adapter = adapterTrace(made);
   const behind = behindTrace(record, made);
   const lineage: Trace = {
     kind: 'lineage',
@@ -188,6 +201,7 @@ export function whyVersion(record: RunRecord, version: string, disk: OnDisk): Tr
     parts: [
       lineage,
       dataTrace(made, disk),
+      ...(adapter ? [adapter] : []),
       ...(training ? [training] : []),
       ...(behind ? [behind] : []),
       ...(measured ? [measured] : []),

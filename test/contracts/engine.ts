@@ -1,6 +1,6 @@
 /**
  * What every engine must do (src/lm/engine.ts). Run over each implementation; its parts: engine-golden.ts (torch +
- * transformers), engine-gradient.ts, and here batches, keys, bits and refusals.
+ * transformers), engine-gradient.ts, engine-lora.ts, and here batches, keys, bits and refusals.
  */
 import { describe, expect, it } from 'vitest';
 import type { Engine, GradientTask } from '../../src/lm/engine.js';
@@ -8,6 +8,8 @@ import type { RngKey, SampleOutput, SampleRow } from '../../src/protocol/lm.js';
 import { keyOf, rngOf } from '../../src/rng.js';
 import { goldenGradients, goldenNumbers, goldenRecipes } from './engine-golden.js';
 import { gradientLaws } from './engine-gradient.js';
+import { adapterLaws } from './engine-lora.js';
+import { goldenAdapters } from './engine-lora-golden.js';
 import { randomRow, randomSequence, randomWeights, SMALL, tokens, usingEngine } from './engine-models.js';
 
 export interface EngineUnderTest {
@@ -34,6 +36,8 @@ export function engineContract({ name, make, exact }: EngineUnderTest): void {
     goldenGradients(using);
     goldenRecipes(using);
     gradientLaws(using);
+    goldenAdapters(using);
+    adapterLaws(using);
 
     it('score — a sequence’s numbers do not depend on the sequences beside it', () =>
       using(randomWeights(SMALL, 1), async (model) => {

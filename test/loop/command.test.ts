@@ -161,6 +161,21 @@ describe('a version that an external command trains', () => {
     expect((await madeOf(c!.path, 'M2')).weightsHash).not.toBe((await madeOf(a!.path, 'M2')).weightsHash);
   });
 
+  it('that is an adapter of the model it was given is merged into it', async () => {
+    const whole = await record(config(command()));
+    const adapter = await record(config(command('adapter')));
+    const [a, b] = [whole, adapter].map(({ path }) =>
+      readFileSync(join(path, 'models/M2/model.safetensors')),
+    );
+    const floats = (bytes: Buffer) => {
+      const from = 8 + Number(bytes.readBigUInt64LE(0));
+      return new Float32Array(bytes.buffer.slice(bytes.byteOffset + from, bytes.byteOffset + bytes.length));
+    };
+    const [wholes, merged] = [floats(a!), floats(b!)];
+    expect(merged.length).toBe(wholes.length);
+    expect(Math.max(...merged.map((value, i) => Math.abs(value - wholes[i]!)))).toBeLessThan(1e-6);
+  });
+
   it('that comes back untouched is said to have taken no step', async () => {
     const { path, end } = await record(config(command('same')));
     expect(end.status).toBe('finished');
@@ -178,7 +193,7 @@ describe('a command that fails', () => {
     ['nan', /q_proj.weight" holds NaN/],
     ['shapes', /is \[.*asks for/],
     ['vocabulary', /another vocabulary: token "cat"/],
-    ['adapter', /PEFT adapter/],
+    ['odd-adapter', /lora_A.*asks for/s],
   ])('“%s” ends the run with the reason on the log, and makes no version', async (way, reason) => {
     const { path, end } = await record(config(command(way)));
     expect(end.status).toBe('failed');

@@ -39,8 +39,7 @@ export function compile(architecture: Architecture, runtime: Runtime): Compiled 
     architecture,
     prefill: () => once('prefill', () => prefillGraph(architecture)),
     score: () => once('score', () => scoreGraph(architecture)),
-    train: (kind) =>
-      once(`train ${kind.objective} ${kind.dropout} ${kind.loss}`, () => trainGraph(architecture, kind)),
+    train: (kind) => once(`train ${JSON.stringify(kind)}`, () => trainGraph(architecture, kind)),
     borrow: (floats) => free.pop() ?? new Float32Array(floats),
     giveBack: (block) => void free.push(block),
     rotation: (positions) => rotationFeeds(rope, positions),

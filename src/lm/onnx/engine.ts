@@ -88,9 +88,9 @@ function callsOf(model: Model, door: Door): Omit<LoadedModel, 'dispose'> {
       door.checkSequences(sequences);
       return score(model, sequences);
     },
-    async gradient(task, into) {
-      door.checkTask(task, into);
-      return gradient(model, task, into);
+    async gradient(task, into, adapter) {
+      door.checkTask(task, into, adapter);
+      return gradient(model, task, into, adapter);
     },
   };
 }

@@ -3,41 +3,65 @@
  * embedding) is added up here, line by line, so the same task gives the same bits.
  */
 
-import type { PairRecipe } from '../../protocol/lm.js';
-import { EMBEDDING, POSITIONS, parametersOf } from '../architecture.js';
-import { type DropoutSite, dropoutMask } from '../dropout.js';
+import type { LoraConfig, PairRecipe } from '../../protocol/lm.js';
+import { type Architecture, EMBEDDING, POSITIONS, parametersOf } from '../architecture.js';
+import {
+  ADAPTER_SITES,
+  adapterSiteShape,
+  type BranchSite,
+  type DropoutSite,
+  dropoutMask,
+  type SiteShape,
+} from '../dropout.js';
 import type { GradientSums, GradientTask } from '../engine.js';
 import { taskSequences } from '../engine-rows.js';
 import { layOut } from '../layout.js';
+import type { Adapter } from '../lora.js';
 import { ipoTarget, likelihoodWeights, PLAIN, pairLoss } from '../pair-loss.js';
 import type { Model } from './compiled.js';
-import { arrange, arrangementFeeds, arrangePairs, type Targets } from './lines.js';
+import { type Arrangement, arrange, arrangementFeeds, arrangePairs, type Targets } from './lines.js';
+import { adapterTensors, maskName } from './lora-graph.js';
 import { type Feeds, float32, floatsOf } from './session.js';
-import { EMBEDDED, gradientOf, isPaired } from './train-graph.js';
+import { EMBEDDED, gradientOf, isPaired, type TrainGraphKind } from './train-graph.js';
 
 const scalar = (value: number) => float32(Float32Array.of(value), []);
 
-export async function gradient(model: Model, task: GradientTask, into: Float32Array): Promise<GradientSums> {
+export async function gradient(
+  model: Model,
+  task: GradientTask,
+  into: Float32Array,
+  adapter?: Adapter,
+): Promise<GradientSums> {
   const { compiled } = model;
   const { architecture } = compiled;
   const rows = taskSequences(task);
   // With dropout the two sides of a pair see their beginning through different masks.
-  const paired = isPaired({ objective: task.objective, dropout: task.dropout > 0 });
-  const arrangement = paired ? arrangePairs(rows, architecture.heads > architecture.kvHeads) : arrange(rows);
-  const { targets } = arrangement;
-  if (targets.ids.length === 0) return nothing(task, into);
-  const session = await compiled.train({
+  const kind: TrainGraphKind = {
     objective: task.objective,
     dropout: task.dropout > 0,
     ...(task.objective === 'dpo' && task.recipe ? { loss: task.recipe.loss } : {}),
-  });
+    ...(adapter ? { lora: adapter.lora } : {}),
+  };
+  const paired = isPaired(kind);
+  const arrangement = paired ? arrangePairs(rows, architecture.heads > architecture.kvHeads) : arrange(rows);
+  const { targets } = arrangement;
+  if (targets.ids.length === 0) return nothing(task, into);
+  const session = await compiled.train(kind);
   const out = await session.run({
     ...model.parameters(),
     ...arrangementFeeds(compiled, arrangement),
     ...objectiveFeeds(task, targets),
-    ...(task.dropout > 0 ? maskFeeds(model, task, targets) : {}),
+    ...maskFeeds(model, task, targets, adapter?.lora.dropout ?? 0),
+    ...(adapter ? adapterFeeds(architecture, adapter) : {}),
     seed: scalar(1 / task.scale),
   });
+  if (adapter) collectAdapter(architecture, adapter.lora, out, into);
+  else collect(architecture, arrangement, out, into);
+  return sumsOf(floatsOf(out.loss)[0]!, out.margins === undefined ? [] : [...floatsOf(out.margins)]);
+}
+
+/** Every parameter's gradient into its place. */
+function collect(architecture: Architecture, arrangement: Arrangement, out: Feeds, into: Float32Array): void {
   for (const { name, offset, size } of parametersOf(architecture)) {
     const slopes = out[gradientOf(name)];
     if (slopes === undefined) into.fill(0, offset, offset + size);
@@ -45,7 +69,22 @@ export async function gradient(model: Model, task: GradientTask, into: Float32Ar
     const rows = name === EMBEDDING ? arrangement.ids : name === POSITIONS ? arrangement.positions : null;
     if (rows) addRows(into, offset, floatsOf(out[gradientOf(EMBEDDED)]), rows, architecture.hiddenSize);
   }
-  return sumsOf(floatsOf(out.loss)[0]!, out.margins === undefined ? [] : [...floatsOf(out.margins)]);
+}
+
+function collectAdapter(architecture: Architecture, lora: LoraConfig, out: Feeds, into: Float32Array): void {
+  for (const { name, offset } of adapterTensors(architecture, lora))
+    into.set(floatsOf(out[gradientOf(name)]), offset);
+}
+
+/** A copy: onnxruntime takes no view on shared memory. */
+function adapterFeeds(architecture: Architecture, { lora, data }: Adapter): Feeds {
+  const own = data.slice();
+  return Object.fromEntries(
+    adapterTensors(architecture, lora).map(({ name, shape, offset }) => {
+      const [rows, columns] = shape;
+      return [name, float32(own.subarray(offset, offset + rows * columns), [rows, columns])];
+    }),
+  );
 }
 
 const sumsOf = (loss: number, margins: readonly number[]): GradientSums => ({
@@ -100,20 +139,33 @@ function recipeFeeds(
   };
 }
 
-function maskFeeds({ compiled }: Model, task: GradientTask, { lines }: Targets): Feeds {
-  const { layers, hiddenSize } = compiled.architecture;
+function maskFeeds(
+  { compiled }: Model,
+  task: GradientTask,
+  { lines }: Targets,
+  adapterDropout: number,
+): Feeds {
+  if (task.dropout === 0 && adapterDropout === 0) return {};
+  const { architecture } = compiled;
+  const { layers, hiddenSize } = architecture;
   const sequences = taskSequences(task).map((row) => row.ids.slice(0, -1));
   const layout = layOut(sequences, true);
   const feeds: Record<string, Feeds[string]> = {};
+  const feed = (layer: number, site: DropoutSite, rate: number, { width, late }: SiteShape) => {
+    const all = dropoutMask(layout, task.keys, rate, layer, site, width);
+    const mask = late && layer === layers - 1 ? rowsOf(all, lines, width) : all;
+    feeds[maskName(layer, site)] = float32(mask, [mask.length / width, width]);
+  };
   for (let layer = 0; layer < layers; layer++) {
-    for (const site of ['attention', 'mlp'] satisfies DropoutSite[]) {
-      const all = dropoutMask(layout, task.keys, task.dropout, layer, site, hiddenSize);
-      const mask = layer === layers - 1 ? rowsOf(all, lines, hiddenSize) : all;
-      feeds[`mask ${layer} ${site}`] = float32(mask, [mask.length / hiddenSize, hiddenSize]);
-    }
+    for (const site of task.dropout > 0 ? BRANCHES : [])
+      feed(layer, site, task.dropout, { width: hiddenSize, late: true });
+    for (const site of adapterDropout > 0 ? ADAPTER_SITES : [])
+      feed(layer, site, adapterDropout, adapterSiteShape(architecture, site));
   }
   return feeds;
 }
+
+const BRANCHES: readonly BranchSite[] = ['attention', 'mlp'];
 
 function rowsOf(from: Float32Array, lines: Int32Array, width: number): Float32Array {
   const out = new Float32Array(lines.length * width);

@@ -1,13 +1,14 @@
 /**
  * Forward and backward of one micro-batch in one graph: the loss of the objective summed over its rows, and every
- * parameter's gradient. SFT: −Σ log p. DPO (Rafailov et al. 2023): Σ −log σ(β·[(log π/π_ref)(chosen) −
+ * parameter's gradient, or those of adapters alone (lora-graph.ts). SFT: −Σ log p. DPO (Rafailov et al. 2023): Σ −log σ(β·[(log π/π_ref)(chosen) −
  * (log π/π_ref)(rejected)]), log-probs summed over the target tokens. Of a recipe: see ../pair-loss.ts.
  */
 
-import type { PairRecipe } from '../../protocol/lm.js';
+import type { LoraConfig, PairRecipe } from '../../protocol/lm.js';
 import { type Architecture, EMBEDDING, POSITIONS, parametersOf } from '../architecture.js';
 import { Graph, type Value } from './graph.js';
 import { embed, masked, parameterInputs, rotationInputs, sizeInputs } from './graphs.js';
+import { adapterInputs, maskInput } from './lora-graph.js';
 import { add, matmul, mul, negate, reshape, softplus, sub, targetLogprobs, total } from './ops.js';
 import { type Forward, hiddenStates, logitsOf } from './transformer.js';
 import { gradients } from './vjp.js';
@@ -17,10 +18,13 @@ export interface TrainGraphKind {
   readonly dropout: boolean;
   /** Of a recipe; absent = plain DPO, a graph of fewer nodes. */
   readonly loss?: PairRecipe['loss'];
+  /** The base stands still, adapters are trained. */
+  readonly lora?: LoraConfig;
 }
 
 /** The two sides of a pair stand in one block, and their common beginning once. */
-export const isPaired = ({ objective, dropout }: TrainGraphKind): boolean => objective === 'dpo' && !dropout;
+export const isPaired = ({ objective, dropout, lora }: TrainGraphKind): boolean =>
+  objective === 'dpo' && !dropout && !(lora !== undefined && lora.dropout > 0);
 
 /** Name of the output with a parameter's gradient. */
 export const gradientOf = (parameter: string): string => `d ${parameter}`;
@@ -34,10 +38,8 @@ export const EMBEDDED = 'embedded';
  * Of a recipe, `agreement` [] and `disagreement` [] weigh the pair as it stands and reversed, `likelihood` [M, 1] each target's
  * log-prob, and `target` [] is the margin that IPO aims at.
  */
-export function trainGraph(
-  architecture: Architecture,
-  { objective, dropout, loss: shape }: TrainGraphKind,
-): Graph {
+export function trainGraph(architecture: Architecture, kind: TrainGraphKind): Graph {
+  const { objective, dropout, loss: shape, lora } = kind;
   const g = new Graph(`train-${objective}`);
   const ids = g.input('ids', 'int32', ['N']);
   const rotation = rotationInputs(g, 'N', architecture);
@@ -46,26 +48,33 @@ export function trainGraph(
   const targets = g.input('targets', 'int64', ['M', 1]);
   const seed = g.input('seed', 'float32', []);
   const parameters = parameterInputs(g, architecture);
-  const last = architecture.layers - 1;
   const mask: Forward['mask'] = (layer, site) =>
-    g.input(`mask ${layer} ${site}`, 'float32', [layer === last ? 'M' : 'N', architecture.hiddenSize]);
+    maskInput(g, architecture, layer, site, { width: architecture.hiddenSize, late: true });
+  const adapters = lora && adapterInputs(g, architecture, lora);
   const forward: Forward = {
     g,
     architecture,
     parameters,
     rotation,
-    attend: masked(g, architecture, isPaired({ objective, dropout })),
+    attend: masked(g, architecture, isPaired(kind)),
     only,
     ...(dropout ? { mask } : {}),
+    ...(adapters ? { adapt: adapters.adapt } : {}),
   };
   const embedded = embed(g, architecture, parameters, ids, rotation.positions);
   const logprobs = targetLogprobs(g, logitsOf(forward, hiddenStates(forward, embedded)), targets);
   const loss = objective === 'sft' ? negate(g, total(g, logprobs)) : dpoLoss(g, logprobs, shape);
+  g.output('loss', loss);
+  if (adapters) {
+    gradients(g, loss, seed, adapters.trained).forEach((slope, i) => {
+      g.output(gradientOf(adapters.trained[i]!.name), slope);
+    });
+    return g;
+  }
   const wanted = parametersOf(architecture).filter(
     ({ name }) => name !== POSITIONS && (architecture.tiedHead || name !== EMBEDDING),
   );
   const slopes = gradients(g, loss, seed, [embedded, ...wanted.map(({ name }) => parameters(name))]);
-  g.output('loss', loss);
   g.output(gradientOf(EMBEDDED), slopes[0]!);
   wanted.forEach(({ name }, i) => {
     g.output(gradientOf(name), slopes[i + 1]!);

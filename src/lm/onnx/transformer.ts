@@ -3,7 +3,7 @@
  * (graphs.ts) differ only in where parameters come from and in how attention reaches other tokens.
  */
 import { type Architecture, EMBEDDING, hasBias, POSITIONS, TRAITS } from '../architecture.js';
-import type { DropoutSite } from '../dropout.js';
+import type { BranchSite } from '../dropout.js';
 import type { Graph, Value } from './graph.js';
 import {
   add,
@@ -41,8 +41,13 @@ export interface Forward {
   /** Lines that go on after the last layer's attention, [M]; absent: all. */
   readonly only?: Value;
   /** What a branch's output is multiplied with; absent: nothing. */
-  readonly mask?: (layer: number, site: DropoutSite) => Value;
+  readonly mask?: (layer: number, site: BranchSite) => Value;
+  /** What adapters make of a linear layer's output `y`, by the weight's name; absent: nothing. */
+  readonly adapt?: (layer: number, part: LinearPart, x: Value, y: Value) => Value;
 }
+
+/** A linear layer in a block. */
+export type LinearPart = `self_attn.${'q' | 'k' | 'v' | 'o'}_proj` | `mlp.${'gate' | 'up' | 'down'}_proj`;
 
 /** Embedded lines [N, hidden] → normed hidden states [M, hidden]. */
 export function hiddenStates(forward: Forward, embedded: Value): Value {
@@ -104,11 +109,14 @@ function block(forward: Forward, layer: number, x: Value): Value {
   const { g, architecture, parameters, only } = forward;
   const { heads, kvHeads, mlpBias } = architecture;
   const at = `model.layers.${layer}`;
-  const project = (part: string, bias: boolean, input: Value): Value =>
-    linear(g, input, parameters(`${at}.${part}.weight`), bias ? parameters(`${at}.${part}.bias`) : null);
+  const project = (part: LinearPart, bias: boolean, input: Value): Value => {
+    const b = bias ? parameters(`${at}.${part}.bias`) : null;
+    const y = linear(g, input, parameters(`${at}.${part}.weight`), b);
+    return forward.adapt === undefined ? y : forward.adapt(layer, part, input, y);
+  };
   const attentionPart = (part: 'q' | 'k' | 'v' | 'o', input: Value): Value =>
     project(`self_attn.${part}_proj`, hasBias(architecture, part), input);
-  const masked = (site: DropoutSite, branch: Value): Value =>
+  const masked = (site: BranchSite, branch: Value): Value =>
     forward.mask === undefined ? branch : mul(g, branch, forward.mask(layer, site));
   const goOn = (lines: Value): Value =>
     only === undefined || layer < architecture.layers - 1 ? lines : takeRows(g, lines, only);

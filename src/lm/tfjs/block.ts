@@ -5,18 +5,19 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { type HeadNormTrace, headNorm, headNormBackward } from './head-norm.js';
-import { linear, linearBackward } from './linear.js';
+import { type Into, linear, linearBackward } from './linear.js';
 import { putLines, takeLines } from './lines.js';
-import { type MlpTrace, mlp, mlpBackward } from './mlp.js';
+import { type AdapterMasks, type MlpTrace, mlp, mlpBackward } from './mlp.js';
 import { type NormTrace, norm, normBackward } from './norm.js';
 import type { LayerParameters } from './parameters.js';
 
-/** Inverted-scaling masks of a layer's two branches, or null. */
-export interface BranchMasks {
+/** Inverted-scaling masks of a layer's two branches and of its adapters' inputs, or null. */
+export type BranchMasks = {
   readonly attention: tf.Tensor2D | null; // [M, D]
   readonly mlp: tf.Tensor2D | null; // [M, D]
-}
-export const NO_DROPOUT: BranchMasks = { attention: null, mlp: null };
+  readonly adapters: AdapterMasks | null;
+};
+export const NO_DROPOUT: BranchMasks = { attention: null, mlp: null, adapters: null };
 
 /** qkv [N, Q + 2·KV] → context [N, Q], whatever stands behind it. */
 export type Attend = (qkv: tf.Tensor2D) => tf.Tensor2D;
@@ -44,13 +45,15 @@ export function block(
 ): { y: tf.Tensor2D; trace: BlockTrace } {
   const chosen = (lines: tf.Tensor2D) => (only === null ? lines : takeLines(lines, only));
   const first = norm(x, layer.attentionNorm, epsilon);
-  const projected = linear(first.y, layer.qkv); // [N, Q + 2·KV]
+  const drop = masks.adapters;
+  const projected = linear(first.y, layer.qkv, drop?.['to qkv']); // [N, Q + 2·KV]
   const queries = layer.output.inSize;
   const heads = layer.headNorms && headNorm(projected, queries, layer.headNorms, epsilon);
   const context = chosen(attend(heads?.y ?? projected)); // [M, Q]
-  const middle = tf.add<tf.Tensor2D>(chosen(x), masked(linear(context, layer.output), masks.attention)); // [M, D]
+  const attended = linear(context, layer.output, drop?.['to o']); // [M, D]
+  const middle = tf.add<tf.Tensor2D>(chosen(x), masked(attended, masks.attention)); // [M, D]
   const second = norm(middle, layer.mlpNorm, epsilon);
-  const branch = mlp(second.y, layer);
+  const branch = mlp(second.y, layer, drop);
   const y = tf.add<tf.Tensor2D>(middle, masked(branch.y, masks.mlp)); // [M, D]
   const trace = {
     attentionNorm: first.trace,
@@ -70,18 +73,20 @@ export function blockBackward(
   attendBackward: Attend,
   masks: BranchMasks,
   only: Int32Array | null,
-  into: Float32Array,
+  into: Into,
 ): tf.Tensor2D {
   const total = trace.normed.shape[0];
   const all = (lines: tf.Tensor2D) => (only === null ? lines : putLines(lines, only, total));
-  const dBranch = mlpBackward(trace.mlp, masked(dy, masks.mlp), layer, into);
+  const drop = masks.adapters;
+  const dBranch = mlpBackward(trace.mlp, masked(dy, masks.mlp), layer, into, drop);
   const dMiddle = tf.add<tf.Tensor2D>(dy, normBackward(trace.mlpNorm, dBranch, layer.mlpNorm, into));
-  const dContext = linearBackward(trace.context, masked(dMiddle, masks.attention), layer.output, into);
+  const dAttended = masked(dMiddle, masks.attention);
+  const dContext = linearBackward(trace.context, dAttended, layer.output, into, drop?.['to o']);
   const dHeads = attendBackward(all(dContext));
   const { headNorms, output } = layer;
   const dProjected = headNorms
     ? headNormBackward(trace.headNorms!, dHeads, output.inSize, headNorms, into)
     : dHeads;
-  const dNormed = linearBackward(trace.normed, dProjected, layer.qkv, into);
+  const dNormed = linearBackward(trace.normed, dProjected, layer.qkv, into, drop?.['to qkv']);
   return tf.add(all(dMiddle), normBackward(trace.attentionNorm, dNormed, layer.attentionNorm, into));
 }

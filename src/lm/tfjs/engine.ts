@@ -51,10 +51,10 @@ function loadModel(weights: Weights, backend: BackendName, kind: 'host' | 'tenso
       door.checkSequences(sequences);
       return score(model, sequences);
     },
-    async gradient(task, into) {
+    async gradient(task, into, adapter) {
       useBackend(backend);
-      door.checkTask(task, into);
-      return gradient(model, task, into);
+      door.checkTask(task, into, adapter);
+      return gradient(model, task, into, adapter);
     },
     dispose: async () => model.parameters.dispose(),
   };

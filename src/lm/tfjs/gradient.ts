@@ -4,15 +4,25 @@
  * the same bits.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { type DropoutSite, dropoutMask } from '../dropout.js';
+import {
+  type AdapterSite,
+  adapterSiteShape,
+  type BranchSite,
+  type DropoutSite,
+  dropoutMask,
+  type SiteShape,
+} from '../dropout.js';
 import type { GradientSums, GradientTask, SequenceRow } from '../engine.js';
 import { taskSequences } from '../engine-rows.js';
 import { type Layout, layOut } from '../layout.js';
+import type { Adapter } from '../lora.js';
 import type { AttentionSession } from './attention.js';
-import { type BlockTrace, type BranchMasks, block, blockBackward, NO_DROPOUT } from './block.js';
+import { type BlockTrace, type BranchMasks, block, blockBackward } from './block.js';
 import { embed, type Model } from './forward.js';
 import { headBackward, headLogprobs } from './head.js';
+import type { Into } from './linear.js';
 import { takeLines } from './lines.js';
+import { withAdapter } from './lora.js';
 import { norm, normBackward } from './norm.js';
 import { objective } from './objectives.js';
 import type { Table } from './parameters.js';
@@ -43,8 +53,16 @@ function targetsOf(rows: readonly SequenceRow[], layout: Layout): Targets {
   };
 }
 
-export function gradient(model: Model, task: GradientTask, into: Float32Array): GradientSums {
+/** With an adapter: of its parameters alone. */
+export function gradient(
+  loaded: Model,
+  task: GradientTask,
+  into: Float32Array,
+  adapter?: Adapter,
+): GradientSums {
   into.fill(0);
+  const own = adapter === undefined ? into : null;
+  const model = adapter ? { ...loaded, parameters: withAdapter(loaded.parameters, adapter, into) } : loaded;
   const rows = taskSequences(task);
   // A sequence's last token predicts nothing that is asked for.
   const layout = layOut(
@@ -56,10 +74,10 @@ export function gradient(model: Model, task: GradientTask, into: Float32Array): 
   const session = model.attention.begin(layout, 'trace');
   try {
     return freeing(() => {
-      const { x, traces } = forwardTraced(model, layout, targets.lines, session, task);
-      const { sums, dHidden } = lossAndSlope(model, task, targets, x, into);
-      const dx = layersBackward(model, traces, session, dHidden, into);
-      embedBackward(model, layout, dx, into);
+      const { x, traces } = forwardTraced(model, layout, targets.lines, session, task, adapter);
+      const { sums, dHidden } = lossAndSlope(model, task, targets, x, own);
+      const dx = layersBackward(model, traces, session, dHidden, own);
+      if (own !== null) embedBackward(model, layout, dx, own);
       return sums;
     });
   } finally {
@@ -72,15 +90,27 @@ function masksOf(
   layout: Layout,
   only: Int32Array | null,
   { keys, dropout }: GradientTask,
+  adapterDropout: number,
   layer: number,
 ): BranchMasks {
-  if (dropout === 0) return NO_DROPOUT;
-  const size = model.parameters.architecture.hiddenSize;
-  const mask = (site: DropoutSite) => {
-    const all = tf.tensor2d(dropoutMask(layout, keys, dropout, layer, site, size), [layout.total, size]);
-    return only === null ? all : takeLines(all, only);
+  const { architecture } = model.parameters;
+  const mask = (site: DropoutSite, rate: number, { width, late }: SiteShape) => {
+    const all = tf.tensor2d(dropoutMask(layout, keys, rate, layer, site, width), [layout.total, width]);
+    return only === null || !late ? all : takeLines(all, only);
   };
-  return { attention: mask('attention'), mlp: mask('mlp') };
+  const branch = (site: BranchSite) =>
+    dropout === 0 ? null : mask(site, dropout, { width: architecture.hiddenSize, late: true });
+  const given = (site: AdapterSite) => mask(site, adapterDropout, adapterSiteShape(architecture, site));
+  const adapters =
+    adapterDropout === 0
+      ? null
+      : {
+          'to qkv': given('to qkv'),
+          'to o': given('to o'),
+          'to up': given('to up'),
+          'to down': given('to down'),
+        };
+  return { attention: branch('attention'), mlp: branch('mlp'), adapters };
 }
 
 /** What one layer left behind for its backward pass; `only` as in block.ts. */
@@ -96,13 +126,14 @@ function forwardTraced(
   targetLines: Int32Array,
   session: AttentionSession,
   task: GradientTask,
+  adapter: Adapter | undefined,
 ): { x: tf.Tensor2D; traces: LayerTrace[] } {
   const { parameters } = model;
   const traces: LayerTrace[] = [];
   let x = embed(layout, parameters);
   parameters.layers.forEach((layer, i) => {
     const only = i === parameters.layers.length - 1 ? targetLines : null;
-    const masks = masksOf(model, layout, only, task, i);
+    const masks = masksOf(model, layout, only, task, adapter?.lora.dropout ?? 0, i);
     const attend = (qkv: tf.Tensor2D) => session.forward(i, qkv);
     const out = tf.tidy(() => block(x, layer, parameters.architecture.rmsNormEps, attend, masks, only));
     traces.push({ block: out.trace, masks, only });
@@ -112,13 +143,7 @@ function forwardTraced(
 }
 
 /** From the targets' hidden states [M, D] to the loss and back to them. */
-function lossAndSlope(
-  model: Model,
-  task: GradientTask,
-  targets: Targets,
-  x: tf.Tensor2D,
-  into: Float32Array,
-) {
+function lossAndSlope(model: Model, task: GradientTask, targets: Targets, x: tf.Tensor2D, into: Into) {
   const { finalNorm, head, architecture } = model.parameters;
   return tf.tidy(() => {
     const { y, trace } = norm(x, finalNorm, architecture.rmsNormEps); // [M, D]
@@ -134,7 +159,7 @@ function layersBackward(
   traces: readonly LayerTrace[],
   session: AttentionSession,
   dHidden: tf.Tensor2D,
-  into: Float32Array,
+  into: Into,
 ): tf.Tensor2D {
   let dx = dHidden;
   for (let i = traces.length - 1; i >= 0; i--) {
@@ -144,7 +169,7 @@ function layersBackward(
     dx = tf.tidy(() =>
       blockBackward(trace, above, model.parameters.layers[i]!, attendBackward, masks, only, into),
     );
-    tf.dispose([above, trace, ...Object.values(masks).filter((mask) => mask !== null)]);
+    tf.dispose([above, trace, masks.attention ?? [], masks.mlp ?? [], { ...masks.adapters }]);
   }
   return dx;
 }

@@ -1,5 +1,6 @@
 /** The norm of each head's query and key between the qkv projection and attention (Qwen3), and its backward pass. */
 import * as tf from '@tensorflow/tfjs-core';
+import type { Into } from './linear.js';
 import { type NormTrace, norm, normBackward } from './norm.js';
 import type { Gain, LayerParameters } from './parameters.js';
 
@@ -34,7 +35,7 @@ export function headNormBackward(
   dqkv: tf.Tensor2D,
   queries: number,
   norms: HeadNorms,
-  into: Float32Array,
+  into: Into,
 ): tf.Tensor2D {
   const { q, k, v } = parted(dqkv, queries, norms);
   return joined(normBackward(trace.q, q, norms.q, into), normBackward(trace.k, k, norms.k, into), v);

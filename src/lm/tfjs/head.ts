@@ -4,7 +4,7 @@
  * large vocabulary does not ask for [N, V] at once.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { linear } from './linear.js';
+import { type Into, linear } from './linear.js';
 import type { Linear } from './parameters.js';
 
 const CHUNK_FLOATS = 1 << 22;
@@ -67,13 +67,13 @@ function fillLogprobs(
   }
 }
 
-/** Adds d loss / d head into `into`; gives d loss / d hidden [M, D], where `slopes` are d loss / d logprob. */
+/** Adds d loss / d head into `into`, if it is wanted; gives d loss / d hidden [M, D], where `slopes` are d loss / d logprob. */
 export function headBackward(
   pass: HeadPass,
   targets: Int32Array,
   slopes: Float32Array,
   head: Linear,
-  into: Float32Array,
+  into: Into,
 ): Float32Array {
   const size = head.inSize;
   const dHidden = new Float32Array(targets.length * size);
@@ -86,6 +86,7 @@ export function headBackward(
       const dLogits = tf.neg(tf.mul<tf.Tensor2D>(probabilities, slope)); // [m, V], but for the one-hot half
       const rows = tf.tensor2d(head.rows.slice(), [head.outSize, size]);
       dHidden.set(tf.matMul(dLogits, rows).dataSync<'float32'>(), from * size);
+      if (into === null) return;
       const dRows = tf.matMul(tf.transpose(dLogits), hidden).dataSync<'float32'>(); // [V, D]
       for (let i = 0; i < dRows.length; i++) into[offset + i] = into[offset + i]! + dRows[i]!;
     });
@@ -94,7 +95,7 @@ export function headBackward(
       const row = targets[from + i]! * size;
       const slope = slopes[from + i]!;
       addScaled(dHidden, (from + i) * size, head.rows, row, slope, size);
-      addScaled(into, offset + row, values, i * size, slope, size);
+      if (into !== null) addScaled(into, offset + row, values, i * size, slope, size);
     }
   }
   return dHidden;

@@ -1,7 +1,8 @@
 /** SwiGLU (Shazeer 2020), down(silu(gate(x)) · up(x)), or without a gate down(f(up(x))); and the backward passes. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Activation } from '../architecture.js';
-import { linear, linearBackward } from './linear.js';
+import type { AdapterSite } from '../dropout.js';
+import { type Into, linear, linearBackward } from './linear.js';
 import type { LayerParameters } from './parameters.js';
 
 export type MlpTrace = {
@@ -13,6 +14,9 @@ export type MlpTrace = {
   readonly up: tf.Tensor2D | undefined; // [N, F]
   readonly hidden: tf.Tensor2D; // [N, F]
 };
+
+/** Dropout of what a layer's adapters are given, [lines, width of the site]. */
+export type AdapterMasks = Readonly<Record<AdapterSite, tf.Tensor2D>>;
 
 const scaled = (x: tf.Tensor2D, by: number): tf.Tensor2D => tf.mul(x, by);
 
@@ -51,27 +55,37 @@ const SHARES: Readonly<Record<Activation, Share>> = {
   },
 };
 
-export function mlp(x: tf.Tensor2D, layer: LayerParameters): { y: tf.Tensor2D; trace: MlpTrace } {
-  const up = linear(x, layer.up);
-  const inner = layer.gate === null ? up : linear(x, layer.gate);
+export function mlp(
+  x: tf.Tensor2D,
+  layer: LayerParameters,
+  drop: AdapterMasks | null,
+): { y: tf.Tensor2D; trace: MlpTrace } {
+  const mask = drop?.['to up'];
+  const up = linear(x, layer.up, mask);
+  const inner = layer.gate === null ? up : linear(x, layer.gate, mask);
   const activated = tf.mul<tf.Tensor2D>(inner, SHARES[layer.activation].of(inner));
   const hidden = layer.gate === null ? activated : tf.mul<tf.Tensor2D>(activated, up);
   const trace = { x, inner, activated, up: layer.gate === null ? undefined : up, hidden };
-  return { y: linear(hidden, layer.down), trace };
+  return { y: linear(hidden, layer.down, drop?.['to down']), trace };
 }
 
 export function mlpBackward(
   trace: MlpTrace,
   dy: tf.Tensor2D,
   layer: LayerParameters,
-  into: Float32Array,
+  into: Into,
+  drop: AdapterMasks | null,
 ): tf.Tensor2D {
   const { x, inner, activated, up, hidden } = trace;
   const { of, slope: slopeOf } = SHARES[layer.activation];
   const slope = slopeOf(inner, of(inner), activated);
-  const dHidden = linearBackward(hidden, dy, layer.down, into); // [N, F]
-  if (layer.gate === null) return linearBackward(x, tf.mul(dHidden, slope), layer.up, into);
+  const mask = drop?.['to up'];
+  const dHidden = linearBackward(hidden, dy, layer.down, into, drop?.['to down']); // [N, F]
+  if (layer.gate === null) return linearBackward(x, tf.mul(dHidden, slope), layer.up, into, mask);
   const dUp = tf.mul<tf.Tensor2D>(dHidden, activated);
   const dGate = tf.mul<tf.Tensor2D>(tf.mul(dHidden, up!), slope);
-  return tf.add(linearBackward(x, dGate, layer.gate, into), linearBackward(x, dUp, layer.up, into));
+  return tf.add(
+    linearBackward(x, dGate, layer.gate, into, mask),
+    linearBackward(x, dUp, layer.up, into, mask),
+  );
 }

@@ -1,6 +1,6 @@
 /** RMSNorm (Zhang & Sennrich 2019), LayerNorm (Ba et al. 2016), and their backward passes. */
 import * as tf from '@tensorflow/tfjs-core';
-import { columnSums } from './linear.js';
+import { columnSums, type Into } from './linear.js';
 import type { Gain } from './parameters.js';
 
 /** What the backward pass needs. */
@@ -19,10 +19,10 @@ export function norm(x: tf.Tensor2D, gain: Gain, epsilon: number): { y: tf.Tenso
   return { y: gain.bias === null ? scaled : tf.add(scaled, gain.bias.values), trace: { unit, inverse } };
 }
 
-export function normBackward(trace: NormTrace, dy: tf.Tensor2D, gain: Gain, into: Float32Array): tf.Tensor2D {
+export function normBackward(trace: NormTrace, dy: tf.Tensor2D, gain: Gain, into: Into): tf.Tensor2D {
   const { unit, inverse } = trace;
-  into.set(columnSums(tf.mul(dy, unit)), gain.parameter.offset);
-  if (gain.bias !== null) into.set(columnSums(dy), gain.bias.parameter.offset);
+  into?.set(columnSums(tf.mul(dy, unit)), gain.parameter.offset);
+  if (gain.bias !== null) into?.set(columnSums(dy), gain.bias.parameter.offset);
   const dUnit = tf.mul<tf.Tensor2D>(dy, gain.values); // [N, D]
   const centred = gain.bias === null ? dUnit : tf.sub<tf.Tensor2D>(dUnit, meanOf(dUnit));
   return tf.mul(tf.sub(centred, tf.mul(unit, meanOf(tf.mul(dUnit, unit)))), inverse); // [N, D]

@@ -16,6 +16,7 @@ import {
   TRAITS,
 } from '../architecture.js';
 import type { Weights } from '../engine.js';
+import type { LowRank } from './lora.js';
 
 export interface LinearPart {
   readonly weight: Parameter;
@@ -31,6 +32,8 @@ export interface Linear {
   readonly rows: Float32Array;
   readonly kernel: tf.Tensor2D; // [in, out]
   readonly bias: tf.Tensor1D | null; // [out]
+  /** Absent: no adapter is added. */
+  readonly lowRank?: LowRank;
 }
 
 interface Vector {

@@ -1,0 +1,120 @@
+/**
+ * How many bytes a run takes at its peak, from its shape alone: a sum of parts, each a formula that says what it counts, so that what
+ * is too large can be named. Made to be a little high, and checked against measured runs (bench/lora.ts, docs/lora.md). A larger
+ * model, batch, context or more workers never give a smaller estimate. Pure; knows no machine.
+ */
+import type { LoraConfig } from '../protocol/lm.js';
+import { type Architecture, sizeOf } from './architecture.js';
+import { adapterSize } from './lora.js';
+
+export interface TrainingShape {
+  /** Sequences of a micro-batch: rows, or pairs times two. */
+  readonly sequences: number;
+  /** Micro-batches of a step. */
+  readonly microBatches: number;
+}
+
+export interface RunShape {
+  readonly architecture: Architecture;
+  readonly workers: number;
+  /** Versions whose weights are held at once. */
+  readonly versions: number;
+  /** Absent: all weights are trained. */
+  readonly lora?: LoraConfig;
+  readonly trainings: readonly TrainingShape[];
+  /** Tokens of the longest sequence. */
+  readonly tokens: number;
+  /** Rows that a worker samples at once. */
+  readonly rows: number;
+}
+
+export const MEMORY_PARTS = [
+  'process',
+  'versions',
+  'workers’ copies',
+  'training state',
+  'activations',
+  'scoring',
+  'KV cache',
+] as const;
+export type MemoryPart = (typeof MEMORY_PARTS)[number];
+
+export interface MemoryEstimate {
+  readonly bytes: number;
+  readonly parts: Readonly<Record<MemoryPart, number>>;
+}
+
+const FLOAT = 4;
+const MB = 2 ** 20;
+/** Node, its heap and the libraries; and a worker thread's own. */
+const PROCESS = 180 * MB;
+const WORKER = 80 * MB;
+/** Models that a worker keeps: src/pool/loaded-models.ts. */
+export const KEPT_MODELS = 3;
+/** Bytes of weights that they may have together, unless there is only one. */
+export const KEPT_BYTES = 2 ** 30;
+/** Of a kept model's weights: fed to prefill, score and train; inside two decode sessions, one of them packed apart. */
+const COPIES = 3;
+/** While a session is opened: the graph's file in pieces and whole, and what is parsed of it. */
+const OPENING = 3;
+/** Lines of one pass in scoring and prefill: src/lm/onnx/score.ts. */
+const PASS_LINES = 4096;
+/** Sequences of one scoring task: src/pool/score-chunks.ts. */
+const PASS_SEQUENCES = 32;
+/** Rows of logits that stand at once: logits, probabilities, and a slope or a scaled copy. */
+const LOGITS = 3;
+
+const kvSize = ({ kvHeads, headDim }: Architecture): number => kvHeads * headDim;
+
+/** Floats of one line in one layer that a backward pass finds again, with as many slopes as stand at once. */
+function lineFloats(a: Architecture, tokens: number): number {
+  const q = a.heads * a.headDim;
+  const attention = 6 * a.hiddenSize + 5 * q + 6 * kvSize(a) + 2 * a.heads * tokens;
+  return attention + 6 * a.intermediateSize;
+}
+
+export const keptModels = (bytes: number, versions: number): number =>
+  Math.min(KEPT_MODELS, versions, Math.max(1, Math.floor(KEPT_BYTES / bytes)));
+
+function trainingState({ architecture, lora, trainings, workers }: RunShape): number {
+  const model = sizeOf(architecture);
+  const trained = lora ? adapterSize(architecture, lora) : model;
+  const slots = Math.max(...trainings.map(({ microBatches }) => microBatches));
+  // Two sets of weights, means and squares take turns; a gradient; a slot a micro-batch. A worker fetches and copies its own.
+  const shared = (6 + 1 + slots) * trained;
+  return FLOAT * (shared + workers * trained);
+}
+
+function activations({ architecture, trainings, workers, tokens }: RunShape): number {
+  const lines = tokens * Math.max(...trainings.map(({ sequences }) => sequences));
+  const layers = architecture.layers * lineFloats(architecture, tokens);
+  return FLOAT * workers * lines * (layers + LOGITS * architecture.vocabSize);
+}
+
+function scoring({ architecture: a, workers, tokens }: RunShape): number {
+  const lines = Math.max(tokens, Math.min(PASS_LINES, PASS_SEQUENCES * tokens));
+  // One layer at a time, nothing is kept for later.
+  return FLOAT * workers * lines * (lineFloats(a, tokens) + LOGITS * a.vocabSize);
+}
+
+function kvCache({ architecture: a, workers, tokens, rows }: RunShape): number {
+  const lines = 2 * a.layers * kvSize(a) * tokens;
+  // The cache, and what prefill hands over to it.
+  return FLOAT * workers * rows * (2 * lines + LOGITS * a.vocabSize);
+}
+
+export function estimateMemory(shape: RunShape): MemoryEstimate {
+  const { architecture, workers, versions } = shape;
+  const weights = FLOAT * sizeOf(architecture);
+  const kept = keptModels(weights, versions);
+  const parts: MemoryEstimate['parts'] = {
+    process: PROCESS + workers * WORKER,
+    versions: versions * weights,
+    'workers’ copies': workers * (COPIES * kept + OPENING) * weights,
+    'training state': trainingState(shape),
+    activations: activations(shape),
+    scoring: scoring(shape),
+    'KV cache': kvCache(shape),
+  };
+  return { bytes: Object.values(parts).reduce((a, b) => a + b, 0), parts };
+}
