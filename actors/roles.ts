@@ -34,13 +34,14 @@ export interface RoleOptions {
 
 /** What a config tells each machine. */
 const INPUTS: { readonly [R in Named]: (options: RoleOptions) => unknown } = {
-  coordinator: ({ config: { iterations, invent, flow, eft, cast }, world }) => ({
+  coordinator: ({ config: { iterations, invent, flow, eft, cast, online }, world }) => ({
     iterations,
     asks: invent.asks,
     credit: flow.openEpisodes,
     apprentice: eft && world.name === 'open-assistant',
     judge: cast.judge,
     demonstrations: cast.trainer === 'spin',
+    rounds: online.rounds,
   }),
   generator: ({ config, world: { format } }) => ({
     seed: seedOf(config, 'generator'),
@@ -69,6 +70,7 @@ const INPUTS: { readonly [R in Named]: (options: RoleOptions) => unknown } = {
     seed: seedOf(config, 'judge'),
     members: membersOf(parseCast('judge', config.cast.judge)),
     samples: config.judge.samples,
+    rounds: config.online.rounds,
     sampling: config.judge.sampling,
     template,
     format,
@@ -79,6 +81,7 @@ const INPUTS: { readonly [R in Named]: (options: RoleOptions) => unknown } = {
     seed: seedOf(config, 'trainer'),
     player: config.cast.trainer,
     alpha: config.irpo.alpha,
+    rounds: config.online.rounds,
     spin: { sampling: config.respond.sampling, format, retries: config.flow.retries },
     eft: config.eft,
     creditLot: Math.max(1, Math.floor(config.flow.openEpisodes / 8)),

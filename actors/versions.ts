@@ -68,7 +68,7 @@ export async function trainAndStore(
   { config, datasets }: Bound,
   { model, folder, save }: Training,
 ): Promise<TrainingResult> {
-  const { from, to, objective, key } = job;
+  const { from, to, objective, key, reference } = job;
   const { weights } = model.checkpoint(from);
   const built = datasets.build(
     job,
@@ -82,7 +82,7 @@ export async function trainAndStore(
     await save(to);
     return { rows, tooLong, dataHash, steps: 0, curve: [], weightsHash: weightsHash(weights) };
   }
-  const spec = { from, to, data, optimizer: config[objective], key };
+  const spec = { from, to, data, optimizer: config[objective], key, ...(reference && { reference }) };
   const identity = sha256(JSON.stringify([spec, weightsHash(weights)]));
   const keeping = keepingAt(folder.training(to), identity, config.flow.keepSteps);
   const outcome = await model.train(spec, onStep, keeping);

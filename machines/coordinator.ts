@@ -5,6 +5,7 @@
 import { assign, enqueueActions, setup } from 'xstate';
 import { type VersionId, versionId, versionOf } from '../src/protocol/ids.js';
 import type { Address, BodyOf, Received, Stage } from '../src/protocol/messages.js';
+import { groupStart } from '../src/stages/variants/online-dpo.js';
 import { as, type Emitted, type Holding, pausing, type Said, say } from './machine.js';
 
 export interface CoordinatorInput {
@@ -20,6 +21,8 @@ export interface CoordinatorInput {
   readonly judge: string;
   /** Iterations train on demonstrations (SPIN): nothing is invented. */
   readonly demonstrations?: boolean;
+  /** Iterations in a row that share DPO's reference (online DPO); absent = 1. */
+  readonly rounds?: number;
 }
 
 interface Context extends Holding {
@@ -107,8 +110,10 @@ export const coordinatorMachine = setup({
       enqueue.emit(train(context, 'iteration', t, versionOf(t), versionOf(t + 1)));
     }),
     measureNext: enqueueActions(({ context, enqueue }) => {
-      const { t } = context;
-      enqueue.emit(measure(context, versionOf(t), [versionOf(t - 1), SFT], versionOf(t - 1)));
+      const { t, input } = context;
+      const reference = versionOf(groupStart(t - 1, input.rounds ?? 1));
+      const against = [...new Set([versionOf(t - 1), reference, SFT])];
+      enqueue.emit(measure(context, versionOf(t), against, reference));
     }),
     finish: enqueueActions(({ context, enqueue }) =>
       enqueue.emit(say('user', 'run.finished', { versions: [...context.versions] })),

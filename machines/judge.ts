@@ -23,12 +23,15 @@ import {
 import { parseVerdict } from '../src/stages/judge.js';
 import { judgePrompt } from '../src/stages/templates.js';
 import { likelihoodRequest, rewardsIn } from '../src/stages/variants/cream.js';
+import { groupStart } from '../src/stages/variants/online-dpo.js';
 import { answers, as, type Emitted, type Holding, pausing, type Said, say, without } from './machine.js';
 
 export interface JudgeInput {
   readonly seed: number;
   readonly members: readonly JudgeMember[];
   readonly samples: number;
+  /** Iterations in a row that are judged by the versions at the first one's start (online DPO); absent = 1. */
+  readonly rounds?: number;
   readonly sampling: Sampling;
   readonly template: JudgeTemplate;
   readonly format: PromptFormat;
@@ -60,10 +63,10 @@ const requestId = (episode: EpisodeId, { member, attempt }: Pick<Seat, 'member' 
 
 function askFor(input: JudgeInput, id: string, { request, seats }: Open): Said {
   const member = input.members[seats[0]!.member]!;
+  const iteration = groupStart(request.iteration, input.rounds ?? 1);
   const draws = drawsOf(input.seed, seats);
   if (member.player === 'implicit') {
-    const { iteration, prompt } = request;
-    const body = likelihoodRequest(id, { iteration, by: member.by }, input.format, prompt, draws);
+    const body = likelihoodRequest(id, { iteration, by: member.by }, input.format, request.prompt, draws);
     return say('model', 'likelihood.request', body);
   }
   if (!isModelCast(member)) {
@@ -75,7 +78,7 @@ function askFor(input: JudgeInput, id: string, { request, seats }: Open): Said {
     prompt: judgePrompt(input.template, request.prompt, text),
     keys,
   }));
-  const version = versionFor(member, request.iteration);
+  const version = versionFor(member, iteration);
   return say('model', 'model.request', {
     id,
     version,

@@ -71,8 +71,8 @@ function askAnswers({ input, request }: Context, id: string, rows: readonly Demo
 
 function announce({ input, request }: Context, { body }: Extract<Received, { type: 'model.trained' }>): Said {
   const { stage, iteration, judge } = request!;
-  const { datasets, objective } = planOf(input, request!, {});
-  const reference: VersionId | null = objective === 'dpo' ? body.from : null;
+  const { datasets, objective, reference: other } = planOf(input, request!, {});
+  const reference: VersionId | null = objective === 'dpo' ? (other ?? body.from) : null;
   const { to: version, from, weightsHash, dataHash, rows, tooLong } = body;
   return say('coordinator', 'version.made', {
     version,

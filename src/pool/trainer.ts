@@ -2,7 +2,7 @@
  * A training run over worker threads: PAPER.md "Training". Per step each micro-batch is one task that writes its gradient
  * into its own shared slot; slots are added in index order, clipped and applied by element-wise tasks over fixed shards.
  * So the new weights don't depend on the number of workers, nor on one dying: no task changes what another try of it reads.
- * DPO's reference log-probs are computed once, by the weights it starts from.
+ * DPO's reference log-probs are computed once, by the reference or, where none is named, by the weights it starts from.
  */
 import { clipScale } from '../lm/adamw.js';
 import { type Architecture, sizeOf } from '../lm/architecture.js';
@@ -21,7 +21,7 @@ export interface TrainerPorts {
   /** Never given twice: names this training's weights in workers' caches. */
   readonly name: string;
   run<T extends Task>(task: T): Promise<Answers[T['kind']]>;
-  /** Log-probs of sequences under the weights that training starts from. */
+  /** Log-probs of sequences under the weights of the reference. */
   score(sequences: readonly (readonly number[])[]): Promise<readonly Float32Array[]>;
   retire(key: string): void;
 }

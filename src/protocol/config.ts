@@ -140,6 +140,12 @@ export const configSchema = z.strictObject({
       alpha: z.number().min(0).default(1),
     })
     .prefault({}),
+  online: z
+    .strictObject({
+      /** So many iterations in a row keep the judge and DPO's reference of the first one's start; 1 = off. */
+      rounds: atLeastOne.default(1),
+    })
+    .prefault({}),
   sft: z
     .strictObject(
       optimizer({

@@ -61,6 +61,8 @@ const trainJob = z.object({
   stage,
   from: version,
   to: version,
+  /** DPO's reference where it is not `from`. */
+  reference: version.exactOptional(),
   objective: z.enum(['sft', 'dpo']),
   /** Names of the datasets, in order; they are derived from the log. */
   datasets: z.array(z.string()).min(1),

@@ -78,7 +78,8 @@ function trainingTrace(record: RunRecord, version: string, madeSeq: number): Tra
     .findLast(({ body }) => (body as BodyOf<'model.trained'>).to === version);
   if (!trained) return null;
   const order = index.read(trained.cause);
-  const { objective, key, from } = order.body as BodyOf<'model.train'>;
+  const { objective, key, from, reference: other } = order.body as BodyOf<'model.train'>;
+  const reference = objective === 'dpo' ? (other ?? from) : null;
   const { rows, tooLong, steps, loss } = trained.body as BodyOf<'model.trained'>;
   const curve = curveTrace(record, order.seq);
   const settings = record.settingsAt(trained.seq);
@@ -86,7 +87,7 @@ function trainingTrace(record: RunRecord, version: string, madeSeq: number): Tra
     kind: 'training',
     title: `trained ${version} with ${objective === 'dpo' ? 'DPO' : 'SFT'}`,
     line: lineOf(order),
-    facts: { key, from, reference: objective === 'dpo' ? from : null, rows, tooLong, steps, lastLoss: loss },
+    facts: { key, from, reference, rows, tooLong, steps, lastLoss: loss },
     parts: [
       settings
         ? {

@@ -9,6 +9,7 @@ import type { BodyOf } from '../protocol/messages.js';
 import { cream } from './variants/cream.js';
 import { IPO } from './variants/ipo.js';
 import { iterativeRpo } from './variants/iterative-rpo.js';
+import { groupStart } from './variants/online-dpo.js';
 
 export interface PlanOptions {
   readonly player: TrainerPlayer;
@@ -16,6 +17,8 @@ export interface PlanOptions {
   readonly eft: boolean;
   /** Of `irpo`: weight of the chosen answer's likelihood. */
   readonly alpha?: number;
+  /** Iterations in a row that share DPO's reference (online DPO); absent = 1. */
+  readonly rounds?: number;
 }
 
 export type Plan = Omit<BodyOf<'model.train'>, 'key' | 'stage' | 'to'>;
@@ -26,13 +29,19 @@ const through = (iteration: number) => Array.from({ length: iteration }, (_, i) 
 
 /** `consistencies`: of the iteration's episodes, where they have any. */
 export function planOf(
-  { player, eft, alpha = 1 }: PlanOptions,
+  { player, eft, alpha = 1, rounds = 1 }: PlanOptions,
   { stage, iteration, from }: BodyOf<'training.request'>,
   consistencies: Readonly<Record<string, number>>,
 ): Plan {
   if (stage === 'sft-baseline') return { from, objective: 'sft', datasets: ['ift'] };
   if (stage === 'sft') return { from, objective: 'sft', datasets: seedData(eft) };
-  const pairs: Plan = { from, objective: 'dpo', datasets: [`aift-${versionOf(iteration)}`] };
+  const reference = versionOf(groupStart(iteration, rounds));
+  const pairs: Plan = {
+    from,
+    ...(reference !== from && { reference }),
+    objective: 'dpo',
+    datasets: [`aift-${versionOf(iteration)}`],
+  };
   switch (player) {
     case 'dpo':
       return pairs;

@@ -136,6 +136,24 @@ describe('the trainer', () => {
     expect(jobOf({})).not.toHaveProperty('recipe');
   });
 
+  it('T9 in rounds DPO goes on from the newest version and refers to the one at the group’s start; the lineage says so', () => {
+    const trainer = trainerOf({ rounds: 2 });
+    const jobOf = (t: number) => {
+      const [from, to] = [versionOf(t), versionOf(t + 1)];
+      const said = trainer.receive(request({ iteration: t, from, to, episodes: 0 }));
+      const [made] = bodies(trainer.receive(trained({ from, to })), 'version.made');
+      return [bodies(said, 'model.train')[0]!, made!] as const;
+    };
+    const [first, m2] = jobOf(1);
+    expect(first).toMatchObject({ from: 'M1', to: 'M2' });
+    expect(first).not.toHaveProperty('reference');
+    expect(m2.reference).toBe('M1');
+    const [second, m3] = jobOf(2);
+    expect(second).toMatchObject({ from: 'M2', to: 'M3', reference: 'M1', datasets: ['aift-M2'] });
+    expect(m3).toMatchObject({ from: 'M2', reference: 'M1' });
+    expect(jobOf(3)[0]).not.toHaveProperty('reference');
+  });
+
   it('T8 CREAM: the recipe’s agreement is the mean of what the iteration’s episodes say, paired or not', () => {
     const trainer = trainerOf({ player: 'cream' });
     const saying = (message: ReturnType<typeof paired> | ReturnType<typeof withheld>, consistency: number) =>

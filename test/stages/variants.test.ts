@@ -6,6 +6,7 @@ import { pairOf } from '../../src/stages/pair.js';
 import { consistencyOf, cream, likelihoodRequest, rewardOf } from '../../src/stages/variants/cream.js';
 import { IPO } from '../../src/stages/variants/ipo.js';
 import { iterativeRpo } from '../../src/stages/variants/iterative-rpo.js';
+import { groupStart } from '../../src/stages/variants/online-dpo.js';
 import { spinTexts } from '../../src/stages/variants/spin.js';
 import { format, generationOf } from '../support/messages.js';
 
@@ -104,6 +105,14 @@ describe('SPIN', () => {
       { id: '1-a', chosen: 'what a person says', rejected: 'no idea' },
       { id: '1-b', chosen: 'what a person says', rejected: 'what a model says' },
     ]);
+  });
+});
+
+describe('online DPO', () => {
+  it('in rounds of four, iterations 1–4 keep judge and reference of M1, 5–8 those of M5; alone each keeps its own', () => {
+    const starts = (rounds: number) => [1, 2, 3, 4, 5, 8, 9].map((t) => groupStart(t, rounds));
+    expect(starts(4)).toEqual([1, 1, 1, 1, 5, 5, 9]);
+    expect(starts(1)).toEqual([1, 2, 3, 4, 5, 8, 9]);
   });
 });
 
