@@ -23,9 +23,11 @@ import {
   endOf,
   type PairFact,
   type PositiveFact,
+  type PreferenceText,
   preferenceTexts,
   sftRows,
 } from '../src/stages/train.js';
+import { type JudgementPair, judgementTexts } from '../src/stages/variants/meta-rewarding.js';
 import { type DemonstrationAnswered, spinTexts } from '../src/stages/variants/spin.js';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] };
@@ -66,6 +68,7 @@ export function createDatasets(options: DatasetOptions): Datasets {
   const pairs = new Map<number, PairFact[]>();
   const positives = new Map<number, PositiveFact[]>();
   const answered = new Map<number, DemonstrationAnswered[]>();
+  const judgements = new Map<number, JudgementPair[]>();
   const prompts = new Map<string, string>();
 
   const keepPositives = (iteration: number, prompt: string, found: BodyOf<'pair.made'>['positives']) => {
@@ -95,6 +98,11 @@ export function createDatasets(options: DatasetOptions): Datasets {
         own.push({ id, prompt, chosen, rejected });
         prompts.delete(id);
         keepPositives(iteration, prompt, positives);
+        return;
+      }
+      case 'judgement-pair.made': {
+        const fact = body as JudgementPair;
+        judgements.set(fact.iteration, [...(judgements.get(fact.iteration) ?? []), fact]);
         return;
       }
       case 'demonstration.answered': {
@@ -127,6 +135,14 @@ export function createDatasets(options: DatasetOptions): Datasets {
     throw new SoliloquyError('protocol.violation', `no dataset is called ${name}`, { name });
   };
 
+  const preferences = (name: string): readonly PreferenceText[] => {
+    const { format, template } = options;
+    const iteration = versionIn(name);
+    if (name.startsWith('spin-')) return spinTexts(answered.get(iteration) ?? [], format);
+    if (name.startsWith('judgements-')) return judgementTexts(judgements.get(iteration) ?? [], template);
+    return preferenceTexts(pairs.get(iteration) ?? [], format);
+  };
+
   const build: Datasets['build'] = ({ objective, datasets, recipe }, tokenizer, maxTokens, write) => {
     const end = endOf(tokenizer);
     const hashes: string[] = [];
@@ -136,12 +152,11 @@ export function createDatasets(options: DatasetOptions): Datasets {
       write(name, content);
     };
     if (objective === 'dpo') {
-      const texts = datasets.flatMap((name) =>
-        name.startsWith('spin-')
-          ? spinTexts(answered.get(versionIn(name)) ?? [], options.format)
-          : preferenceTexts(pairs.get(versionIn(name)) ?? [], options.format),
-      );
-      put(datasets[0]!, texts);
+      const texts = datasets.flatMap((name) => {
+        const own = preferences(name);
+        put(name, own);
+        return own;
+      });
       const { rows, tooLong } = encodePreferences(texts, tokenizer, end, maxTokens);
       return {
         data: { objective, rows, beta: options.config.dpo.beta, ...(recipe && { recipe }) },

@@ -1,5 +1,5 @@
 /**
- * The six machines with the inputs that a config gives them, made when first written to; an episode forgets itself when it
+ * The seven machines with the inputs that a config gives them, made when first written to; an episode forgets itself when it
  * is over. `recast` goes on with another config from the states in which they are.
  */
 
@@ -7,6 +7,7 @@ import { coordinatorMachine } from '../machines/coordinator.js';
 import { episodeMachine } from '../machines/episode.js';
 import { generatorMachine } from '../machines/generator.js';
 import { judgeMachine } from '../machines/judge.js';
+import { metaJudgeMachine } from '../machines/meta-judge.js';
 import { responderMachine } from '../machines/responder.js';
 import { trainerMachine } from '../machines/trainer.js';
 import { castText, isModelCast, type ModelCast, membersOf, parseCast } from '../src/protocol/cast.js';
@@ -16,6 +17,7 @@ import type { EpisodeId } from '../src/protocol/ids.js';
 import type { Address } from '../src/protocol/messages.js';
 import type { World } from '../src/protocol/ports.js';
 import type { JudgeTemplate } from '../src/protocol/records.js';
+import { comparative } from '../src/protocol/templates.js';
 import { type MachineRole, machineRole } from './role.js';
 
 const modelCast = (role: 'generator' | 'responder', text: string): ModelCast => {
@@ -24,7 +26,7 @@ const modelCast = (role: 'generator' | 'responder', text: string): ModelCast => 
   return cast;
 };
 
-type Named = 'coordinator' | 'generator' | 'responder' | 'judge' | 'trainer';
+type Named = 'coordinator' | 'generator' | 'responder' | 'judge' | 'meta-judge' | 'trainer';
 
 export interface RoleOptions {
   readonly config: Config;
@@ -42,6 +44,7 @@ const INPUTS: { readonly [R in Named]: (options: RoleOptions) => unknown } = {
     judge: cast.judge,
     demonstrations: cast.trainer === 'spin',
     rounds: online.rounds,
+    metaJudge: cast.trainer === 'meta-rewarding',
   }),
   generator: ({ config, world: { format } }) => ({
     seed: seedOf(config, 'generator'),
@@ -77,6 +80,16 @@ const INPUTS: { readonly [R in Named]: (options: RoleOptions) => unknown } = {
     redraws: config.judge.retries,
     retries: config.flow.retries,
   }),
+  'meta-judge': ({ config, world: { format, metaJudgeTemplate = comparative } }) => ({
+    seed: seedOf(config, 'judge'),
+    cast: parseCast('judge', config.cast.metaJudge),
+    reading: config.meta.reading,
+    sampling: config.judge.sampling,
+    template: metaJudgeTemplate,
+    format,
+    maxChars: config.meta.maxChars,
+    retries: config.flow.retries,
+  }),
   trainer: ({ config, world: { format } }) => ({
     seed: seedOf(config, 'trainer'),
     player: config.cast.trainer,
@@ -96,6 +109,7 @@ const MACHINES: { readonly [R in Named]: Parameters<typeof machineRole>[0] } = {
   generator: generatorMachine,
   responder: responderMachine,
   judge: judgeMachine,
+  'meta-judge': metaJudgeMachine,
   trainer: trainerMachine,
 };
 const isNamed = (address: Address): address is Named => Object.hasOwn(MACHINES, address);
@@ -146,6 +160,7 @@ function episodeRole(address: Address, { config, template }: RoleOptions, forget
     iteration: Number(id.split('-')[0]),
     maxScore: template.verdict.max,
     lengthControl: config.pair.lengthControl,
+    metaJudge: config.cast.trainer === 'meta-rewarding',
     ...rankingsOf(config),
   });
   return {

@@ -69,6 +69,7 @@ export function checkCasts(config: Config, world: World): void {
       'cast.trainer: cream compares the rankings of two different judges',
       { option: 'cast.judge', fix: 'cast ensemble:[implicit,implicit:1], or ensemble:[live,lagged:1]' },
     );
+  checkMetaJudge(config, world);
   if (!world.truth && members.some(({ player }) => player === 'oracle' || player === 'gold'))
     throw new SoliloquyError(
       'cast.invalid',
@@ -77,11 +78,36 @@ export function checkCasts(config: Config, world: World): void {
     );
 }
 
+/** A meta-judge compares judgements: only some players can. */
+function checkMetaJudge({ cast }: Config, world: World): void {
+  if (cast.trainer !== 'meta-rewarding') return;
+  const meta = parseCast('judge', cast.metaJudge);
+  const refuse = (why: string) =>
+    new SoliloquyError('cast.invalid', `cast.metaJudge: ${castText(meta)} ${why}`, {
+      option: 'cast.metaJudge',
+      fix: 'cast a model (live, frozen:M1 …), oracle (where the world knows a true score) or random',
+    });
+  if (!isModelCast(meta) && meta.player !== 'oracle' && meta.player !== 'random')
+    throw refuse('compares no judgements');
+  if (meta.player === 'oracle' && !world.truth)
+    throw refuse(`needs a true score, which ${world.name} has not`);
+  if (!membersOf(parseCast('judge', cast.judge)).some(isModelCast))
+    throw new SoliloquyError(
+      'cast.invalid',
+      'cast.judge: no member writes judgements, so none can be compared',
+      {
+        option: 'cast.judge',
+        fix: 'cast a model as the judge, or another trainer',
+      },
+    );
+}
+
 const modelCasts = ({ cast }: Config): ModelCast[] =>
   [
     ...membersOf(parseCast('generator', cast.generator)),
     ...membersOf(parseCast('responder', cast.responder)),
     ...membersOf(parseCast('judge', cast.judge)),
+    ...(cast.trainer === 'meta-rewarding' ? membersOf(parseCast('judge', cast.metaJudge)) : []),
   ].filter(isModelCast);
 
 /** Folders of all models that are cast beside the run's own. */

@@ -23,6 +23,8 @@ export interface CoordinatorInput {
   readonly demonstrations?: boolean;
   /** Iterations in a row that share DPO's reference (online DPO); absent = 1. */
   readonly rounds?: number;
+  /** A meta-judge plays, so that it must hear of pauses. */
+  readonly metaJudge?: boolean;
 }
 
 interface Context extends Holding {
@@ -122,9 +124,10 @@ export const coordinatorMachine = setup({
     fail: enqueueActions(({ context, enqueue }) =>
       enqueue.emit(say('user', 'run.failed', { reason: context.reason, at: versionOf(context.t) })),
     ),
-    passOn: enqueueActions(({ event, enqueue }) => {
+    passOn: enqueueActions(({ context: { input }, event, enqueue }) => {
       if (event.type !== 'run.pause' && event.type !== 'run.resume') return;
-      for (const role of ROLES) enqueue.emit(say(role, event.type, {}));
+      const roles: readonly Address[] = input.metaJudge ? [...ROLES, 'meta-judge'] : ROLES;
+      for (const role of roles) enqueue.emit(say(role, event.type, {}));
     }),
     ...pausing<Context>(),
   },

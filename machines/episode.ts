@@ -3,7 +3,7 @@
  * PAPER.md, "Self-instruction creation" 2–4. Owns the candidates and scores of one episode; knows no model.
  */
 import { assign, enqueueActions, setup } from 'xstate';
-import { type EpisodeId, pairId } from '../src/protocol/ids.js';
+import { type EpisodeId, type JudgementId, pairId } from '../src/protocol/ids.js';
 import type {
   Candidate,
   Received,
@@ -15,10 +15,13 @@ import { meanScore } from '../src/stages/judge.js';
 import { type Pairing, pairOf, positivesOf } from '../src/stages/pair.js';
 import { checkCandidates } from '../src/stages/respond.js';
 import { consistencyOf } from '../src/stages/variants/cream.js';
-import { as, type Emitted, say } from './machine.js';
+import { mostDisputed } from '../src/stages/variants/meta-rewarding.js';
+import { as, type Emitted, type Said, say } from './machine.js';
 
 interface Judged {
   readonly seq: number;
+  /** Only where judgements are compared: its name and text. */
+  readonly written?: { readonly id: JudgementId; readonly text: string };
   readonly response: string;
   readonly player: string;
   readonly verdict: Verdict;
@@ -32,6 +35,7 @@ interface Context {
   readonly maxScore: number;
   readonly lengthControl?: number;
   readonly rankings?: readonly [string, string];
+  readonly metaJudge?: boolean;
   readonly consistency: number | null;
   readonly iteration: number;
   readonly prompt: string;
@@ -51,6 +55,8 @@ export interface EpisodeInput {
   readonly lengthControl?: number;
   /** The bench's two members: the first one's ranking makes the pair, the second's is compared with it (CREAM). */
   readonly rankings?: readonly [string, string];
+  /** A meta-judge compares the judgements of one answer (Meta-Rewarding). */
+  readonly metaJudge?: boolean;
 }
 
 function weigh(candidates: readonly Candidate[], judged: readonly Judged[]): Weighed[] {
@@ -83,6 +89,27 @@ const agreementOf = (
   return consistencyOf(first!, second!);
 };
 
+/** The answer that its judges disagree on most goes to the meta-judge, or the reason why none does. */
+function disputed({ id, iteration, prompt, candidates, judged }: Context): Said {
+  const readable = judged.flatMap(({ seq, response, verdict, written }) =>
+    written && verdict.status === 'score' ? [{ ...written, seq, response, score: verdict.score }] : [],
+  );
+  const found = mostDisputed(candidates, readable);
+  if (found) {
+    const response = { id: found.response.id, text: found.response.text };
+    const judgements = [...found.judgements];
+    return say('meta-judge', 'meta-judgements.request', {
+      episode: id,
+      iteration,
+      prompt,
+      response,
+      judgements,
+    });
+  }
+  const detail = `of ${candidates.length} answers none has written judgements of different scores`;
+  return say('record', 'judgement-pair.withheld', { episode: id, iteration, reason: 'undisputed', detail });
+}
+
 export const episodeMachine = setup({
   types: {} as { context: Context; events: Received; input: EpisodeInput; emitted: Emitted },
   guards: {
@@ -112,12 +139,12 @@ export const episodeMachine = setup({
     }),
     keepJudgement: assign(({ context, event }) => {
       const { seq, body } = as(event, 'judgement.made');
-      return {
-        judged: [
-          ...context.judged,
-          { seq, response: body.response, player: body.player, verdict: body.verdict },
-        ],
-      };
+      const { id, response, player, verdict, generation } = body;
+      const written = context.metaJudge && generation ? { written: { id, text: generation.text } } : {};
+      return { judged: [...context.judged, { seq, response, player, verdict, ...written }] };
+    }),
+    askMetaJudge: enqueueActions(({ context, enqueue }) => {
+      if (context.metaJudge) enqueue.emit(disputed(context));
     }),
     decide: assign(({ context }) => {
       const { candidates, judged, rankings } = context;
@@ -199,7 +226,7 @@ export const episodeMachine = setup({
     judging: {
       on: {
         'judgement.made': [
-          { guard: 'allJudged', target: 'judged', actions: ['keepJudgement', 'decide'] },
+          { guard: 'allJudged', target: 'judged', actions: ['keepJudgement', 'decide', 'askMetaJudge'] },
           { actions: 'keepJudgement' },
         ],
         'judgements.failed': { target: 'failed', actions: 'keepFailure' },

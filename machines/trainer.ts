@@ -96,6 +96,8 @@ export const trainerMachine = setup({
     complete: ({ context }) => context.request !== null && context.closed >= context.request.episodes,
     needsAnswers: ({ context: { input, request } }) =>
       request?.stage === 'iteration' && input.player === 'spin' && input.spin !== undefined,
+    needsJudgementPairs: ({ context: { input, request } }) =>
+      request?.stage === 'iteration' && input.player === 'meta-rewarding',
     known: ({ context, event }) => answers(event, context.asked),
     allAnswered: ({ context }) => context.given === null && Object.keys(context.asked).length === 0,
     mayAskAgain: ({ context, event }) =>
@@ -131,6 +133,10 @@ export const trainerMachine = setup({
           reason: as(event, 'request.failed').body.reason,
         }),
       );
+    }),
+    askJudgementPairs: enqueueActions(({ context, enqueue }) => {
+      const { iteration } = context.request!;
+      enqueue.emit(say('meta-judge', 'judgement-pairs.request', { iteration }));
     }),
     askDemonstrations: enqueueActions(({ context, enqueue }) => {
       enqueue.assign({ asked: {}, given: 0 });
@@ -191,9 +197,11 @@ export const trainerMachine = setup({
         ready: {
           always: [
             { guard: 'needsAnswers', target: 'answering', actions: 'askDemonstrations' },
+            { guard: 'needsJudgementPairs', target: 'pairing', actions: 'askJudgementPairs' },
             { target: 'training', actions: 'order' },
           ],
         },
+        pairing: { on: { 'judgement-pairs.made': { target: 'training', actions: 'order' } } },
         answering: {
           always: { guard: 'allAnswered', target: 'training', actions: 'order' },
           on: {

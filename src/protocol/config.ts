@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { parseCast } from './cast.js';
 import { SoliloquyError } from './errors.js';
 import type { OptimizerConfig } from './lm.js';
+import { variantOptions } from './variant-options.js';
 
 const positive = z.number().positive();
 const count = z.number().int().min(0);
@@ -53,7 +54,7 @@ const castOf = (role: 'generator' | 'responder' | 'judge') =>
     });
 
 /** Trainer players. */
-const TRAINERS = ['dpo', 'sft-positives', 'ipo', 'irpo', 'spin', 'cream'] as const;
+const TRAINERS = ['dpo', 'sft-positives', 'ipo', 'irpo', 'spin', 'cream', 'meta-rewarding'] as const;
 export type TrainerPlayer = (typeof TRAINERS)[number];
 
 export const configSchema = z.strictObject({
@@ -86,6 +87,8 @@ export const configSchema = z.strictObject({
       responder: castOf('responder'),
       judge: castOf('judge'),
       trainer: z.enum(TRAINERS).default('dpo'),
+      /** Of the trainer `meta-rewarding`: a model, `oracle` or `random`. */
+      metaJudge: castOf('judge'),
     })
     .prefault({}),
   /** Another seed for one role alone (`fork --resample`); absent = the run's. */
@@ -140,12 +143,7 @@ export const configSchema = z.strictObject({
       alpha: z.number().min(0).default(1),
     })
     .prefault({}),
-  online: z
-    .strictObject({
-      /** So many iterations in a row keep the judge and DPO's reference of the first one's start; 1 = off. */
-      rounds: atLeastOne.default(1),
-    })
-    .prefault({}),
+  ...variantOptions,
   sft: z
     .strictObject(
       optimizer({

@@ -41,6 +41,16 @@ const verdict = z.discriminatedUnion('status', [
 ]);
 const scored = z.object({ response, text: z.string(), score: z.number(), judgements: z.array(whole) });
 
+/** A judgement in a judgement pair, with its rating among those of the same answer. */
+const ratedJudgement = z.object({
+  judgement,
+  text: z.string(),
+  score: z.number(),
+  elo: z.number(),
+  /** Its seq, in a list. */
+  judgements: ids,
+});
+
 /** (τ + 1)/2 of the rankings of the bench's two members; only where the trainer heeds it (CREAM). */
 const consistency = z.number().min(0).max(1).exactOptional();
 
@@ -192,6 +202,72 @@ export const messageSchema = z.discriminatedUnion('type', [
       detail: z.string(),
       positives: z.array(scored),
       consistency,
+    }),
+  ),
+  // judgements compared with one another (Meta-Rewarding)
+  message(
+    'meta-judgements.request',
+    z.object({
+      episode,
+      iteration: whole,
+      prompt: z.string(),
+      response: z.object({ id: response, text: z.string() }),
+      judgements: z
+        .array(z.object({ id: judgement, seq: whole, text: z.string(), score: z.number() }))
+        .min(1),
+    }),
+  ),
+  message(
+    'meta-judgement.made',
+    z.object({
+      /** `<response>/<first>-<second>`, e.g. `1-0042/3/0.0-0.2`. */
+      id: z.string(),
+      episode,
+      iteration: whole,
+      first: judgement,
+      second: judgement,
+      player: z.string(),
+      verdict: z.discriminatedUnion('status', [
+        z.object({ status: z.literal('first') }),
+        z.object({ status: z.literal('second') }),
+        z.object({ status: z.literal('none'), reason: z.string() }),
+      ]),
+      /** What the meta-judge wrote and how it was drawn; a scorer and a likelihood have none. */
+      generation: generation.nullable(),
+    }),
+  ),
+  message('judgement-pairs.request', z.object({ iteration: whole })),
+  message(
+    'judgement-pair.made',
+    z.object({
+      /** Its episode's name: an episode gives one judgement pair or none. */
+      id: pair,
+      iteration: whole,
+      prompt: z.string(),
+      response: z.object({ id: response, text: z.string() }),
+      chosen: ratedJudgement,
+      rejected: ratedJudgement,
+      /** Seqs of the verdicts behind the ratings. */
+      metaJudgements: ids,
+    }),
+  ),
+  message(
+    'judgement-pair.withheld',
+    z.object({
+      episode,
+      iteration: whole,
+      reason: z.enum(['undisputed', 'no-verdict', 'tie', 'too-long', 'failed']),
+      detail: z.string(),
+    }),
+  ),
+  message(
+    'judgement-pairs.made',
+    z.object({
+      iteration: whole,
+      pairs: whole,
+      withheld: whole,
+      /** How often the judgement shown first, and the second, won in this iteration. */
+      wins: z.object({ first: whole, second: whole }),
     }),
   ),
   // demonstrations as chosen answers (SPIN)
@@ -390,6 +466,7 @@ export type Address =
   | 'generator'
   | 'responder'
   | 'judge'
+  | 'meta-judge'
   | 'trainer'
   | 'world'
   | 'model'

@@ -51,6 +51,8 @@ export function planOf(
       return { ...pairs, recipe: { ...iterativeRpo(alpha) } };
     case 'cream':
       return { ...pairs, recipe: { ...cream(consistencies) } };
+    case 'meta-rewarding':
+      return { ...pairs, datasets: [...pairs.datasets, `judgements-${versionOf(iteration)}`] };
     case 'spin':
       return { ...pairs, datasets: [`spin-${versionOf(iteration)}`] };
     case 'sft-positives':
