@@ -69,6 +69,7 @@ export function createDatasets(options: DatasetOptions): Datasets {
   const positives = new Map<number, PositiveFact[]>();
   const answered = new Map<number, DemonstrationAnswered[]>();
   const judgements = new Map<number, JudgementPair[]>();
+  const revised = new Map<number, PairFact[]>();
   const prompts = new Map<string, string>();
 
   const keepPositives = (iteration: number, prompt: string, found: BodyOf<'pair.made'>['positives']) => {
@@ -98,6 +99,11 @@ export function createDatasets(options: DatasetOptions): Datasets {
         own.push({ id, prompt, chosen, rejected });
         prompts.delete(id);
         keepPositives(iteration, prompt, positives);
+        return;
+      }
+      case 'pair.revised': {
+        const { id, iteration, prompt, chosen, rejected } = body as BodyOf<'pair.revised'>;
+        revised.set(iteration, [...(revised.get(iteration) ?? []), { id, prompt, chosen, rejected }]);
         return;
       }
       case 'judgement-pair.made': {
@@ -140,7 +146,8 @@ export function createDatasets(options: DatasetOptions): Datasets {
     const iteration = versionIn(name);
     if (name.startsWith('spin-')) return spinTexts(answered.get(iteration) ?? [], format);
     if (name.startsWith('judgements-')) return judgementTexts(judgements.get(iteration) ?? [], template);
-    return preferenceTexts(pairs.get(iteration) ?? [], format);
+    const facts = name.startsWith('temporal-') ? revised : pairs;
+    return preferenceTexts(facts.get(iteration) ?? [], format);
   };
 
   const build: Datasets['build'] = ({ objective, datasets, recipe }, tokenizer, maxTokens, write) => {

@@ -13,7 +13,7 @@ import { trainerMachine } from '../machines/trainer.js';
 import { castText, isModelCast, type ModelCast, membersOf, parseCast } from '../src/protocol/cast.js';
 import type { Config } from '../src/protocol/config.js';
 import { SoliloquyError } from '../src/protocol/errors.js';
-import type { EpisodeId } from '../src/protocol/ids.js';
+import { type EpisodeId, type VersionId, versionId } from '../src/protocol/ids.js';
 import type { Address } from '../src/protocol/messages.js';
 import type { World } from '../src/protocol/ports.js';
 import type { JudgeTemplate } from '../src/protocol/records.js';
@@ -66,6 +66,7 @@ const INPUTS: { readonly [R in Named]: (options: RoleOptions) => unknown } = {
     cast: modelCast('responder', config.cast.responder),
     candidates: config.respond.candidates,
     sampling: config.respond.sampling,
+    ...anchorOf(config),
     format,
     retries: config.flow.retries,
   }),
@@ -152,6 +153,10 @@ function rankingsOf({ cast }: Config): { readonly rankings?: readonly [string, s
   return { rankings: [first!, second!] };
 }
 
+/** The past version whose answers are rejected. */
+const anchorOf = ({ cast, temporal }: Config): { readonly anchor?: VersionId } =>
+  cast.trainer === 'temporal' ? { anchor: versionId(temporal.anchor) } : {};
+
 /** An episode forgets itself when it is over. */
 function episodeRole(address: Address, { config, template }: RoleOptions, forget: () => void): MachineRole {
   const id = address.slice('episode:'.length) as EpisodeId;
@@ -162,6 +167,7 @@ function episodeRole(address: Address, { config, template }: RoleOptions, forget
     lengthControl: config.pair.lengthControl,
     metaJudge: config.cast.trainer === 'meta-rewarding',
     ...rankingsOf(config),
+    ...anchorOf(config),
   });
   return {
     get snapshot() {

@@ -70,6 +70,15 @@ export function checkCasts(config: Config, world: World): void {
       { option: 'cast.judge', fix: 'cast ensemble:[implicit,implicit:1], or ensemble:[live,lagged:1]' },
     );
   checkMetaJudge(config, world);
+  if (config.cast.trainer === 'temporal' && config.pair.lengthControl > 0)
+    throw new SoliloquyError(
+      'config.invalid',
+      'pair.lengthControl: the trainer temporal pairs by score alone',
+      {
+        option: 'pair.lengthControl',
+        fix: 'set it to 0, or cast another trainer',
+      },
+    );
   if (!world.truth && members.some(({ player }) => player === 'oracle' || player === 'gold'))
     throw new SoliloquyError(
       'cast.invalid',

@@ -18,6 +18,7 @@ const FACTS: ReadonlySet<MessageType> = new Set<MessageType>([
   'judgements.failed',
   'pair.made',
   'pair.withheld',
+  'pair.revised',
   'meta-judgement.made',
   'judgement-pair.made',
   'judgement-pair.withheld',
@@ -38,6 +39,7 @@ const withoutPlaces = (key: string, value: unknown) => (PLACES.has(key) ? undefi
 const DEEP: ReadonlySet<MessageType> = new Set<MessageType>([
   'pair.made',
   'pair.withheld',
+  'pair.revised',
   'judgement-pair.made',
 ]);
 

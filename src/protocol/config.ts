@@ -54,7 +54,16 @@ const castOf = (role: 'generator' | 'responder' | 'judge') =>
     });
 
 /** Trainer players. */
-const TRAINERS = ['dpo', 'sft-positives', 'ipo', 'irpo', 'spin', 'cream', 'meta-rewarding'] as const;
+const TRAINERS = [
+  'dpo',
+  'sft-positives',
+  'ipo',
+  'irpo',
+  'spin',
+  'cream',
+  'meta-rewarding',
+  'temporal',
+] as const;
 export type TrainerPlayer = (typeof TRAINERS)[number];
 
 export const configSchema = z.strictObject({

@@ -64,7 +64,8 @@ export const filterReason = z.enum([
   'held-out',
   'similar',
 ]);
-export const stage = z.enum(['sft-baseline', 'sft', 'iteration']);
+/** `future`: a temporary version that an iteration makes on its way (Temporal Self-Rewarding). */
+export const stage = z.enum(['sft-baseline', 'sft', 'iteration', 'future']);
 const split = z.enum(['ift', 'eft', 'ranked', 'heldOut', 'probes']);
 
 const trainJob = z.object({
@@ -153,7 +154,16 @@ export const messageSchema = z.discriminatedUnion('type', [
   message('prompt.failed', z.object({ episode, iteration: whole, reason: z.string() })),
   message('prompts.made', z.object({ iteration: whole, episodes: whole, filtered: whole, failed: whole })),
   // responder
-  message('responses.request', z.object({ episode, iteration: whole, prompt: z.string() })),
+  message(
+    'responses.request',
+    z.object({
+      episode,
+      iteration: whole,
+      prompt: z.string(),
+      /** Who answers once more, and the first candidate's number; absent = whoever is cast, from 0. */
+      again: z.object({ version, first: whole }).exactOptional(),
+    }),
+  ),
   message('responses.made', z.object({ episode, candidates: z.array(candidate) })),
   message('responses.failed', z.object({ episode, reason: z.string() })),
   // judge
@@ -202,6 +212,21 @@ export const messageSchema = z.discriminatedUnion('type', [
       detail: z.string(),
       positives: z.array(scored),
       consistency,
+    }),
+  ),
+  // pairs looked at again with a later version's answers (Temporal Self-Rewarding)
+  message('pair.revise', z.object({ id: pair, iteration: whole, version })),
+  message(
+    'pair.revised',
+    z.object({
+      id: pair,
+      iteration: whole,
+      prompt: z.string(),
+      chosen: scored,
+      rejected: scored,
+      /** Whose answer is the chosen one. */
+      by: z.enum(['present', 'future']),
+      detail: z.string(),
     }),
   ),
   // judgements compared with one another (Meta-Rewarding)

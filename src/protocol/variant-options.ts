@@ -8,6 +8,13 @@ export const variantOptions = {
       rounds: z.number().int().min(1).default(1),
     })
     .prefault({}),
+  /** Of the trainer `temporal`. */
+  temporal: z
+    .strictObject({
+      /** The past model whose answers are rejected. */
+      anchor: z.enum(['M0', 'SFT', 'M1']).default('M1'),
+    })
+    .prefault({}),
   /** Of the trainer `meta-rewarding`. */
   meta: z
     .strictObject({

@@ -53,6 +53,8 @@ export function planOf(
       return { ...pairs, recipe: { ...cream(consistencies) } };
     case 'meta-rewarding':
       return { ...pairs, datasets: [...pairs.datasets, `judgements-${versionOf(iteration)}`] };
+    case 'temporal':
+      return stage === 'future' ? pairs : { ...pairs, datasets: [`temporal-${versionOf(iteration)}`] };
     case 'spin':
       return { ...pairs, datasets: [`spin-${versionOf(iteration)}`] };
     case 'sft-positives':
