@@ -34,7 +34,7 @@ const wrong = (text: string, why: string) =>
   });
 
 export function parseOverride(text: string): OverrideRequest {
-  const found = /^([\w.]+)@(\d+)\.([\w.]+)=(.*)$/s.exec(text);
+  const found = /^([\w.-]+)@(\d+)\.([\w.]+)=(.*)$/s.exec(text);
   if (!found) throw wrong(text, 'can’t be read');
   const [, name, seq, path, value] = found as unknown as [string, string, string, string, string];
   const type = SHORT[name] ?? name;

@@ -102,12 +102,15 @@ function trainingTrace(record: RunRecord, version: string, madeSeq: number): Tra
   };
 }
 
+const reasonsIn = (reasons: Readonly<Record<string, number | undefined>>) =>
+  Object.entries(reasons).map(([reason, count]) => `${reason} ${count}`);
+
 function behindTrace(record: RunRecord, made: Made): Trace | null {
   const own = record.tally.iterations.get(made.iteration);
   if (made.stage !== 'iteration' || !own) return null;
   const { asks, prompts, pairs, judgements, unparseable, withheld, filtered, scores, scoreSum } = own;
-  const counts = (reasons: Readonly<Record<string, number | undefined>>) =>
-    Object.entries(reasons).map(([reason, count]) => `${reason} ${count}`);
+  const { metaJudgements, judgementPairs, judgementsWithheld, futureChosen } = own;
+  const disputes = { metaJudgements, judgementPairs, judgementsWithheld: reasonsIn(judgementsWithheld) };
   return {
     kind: 'episodes',
     title: `iteration ${made.iteration}: ${prompts} prompts of ${asks} asks, ${pairs} pairs`,
@@ -116,8 +119,10 @@ function behindTrace(record: RunRecord, made: Made): Trace | null {
       judgements,
       unparseable,
       meanScore: scores > 0 ? scoreSum / scores : null,
-      withheld: counts(withheld),
-      filtered: counts(filtered),
+      withheld: reasonsIn(withheld),
+      filtered: reasonsIn(filtered),
+      ...(metaJudgements > 0 ? disputes : {}),
+      ...(futureChosen > 0 ? { futureChosen } : {}),
     },
   };
 }

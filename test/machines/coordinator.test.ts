@@ -148,6 +148,17 @@ describe('the coordinator', () => {
     expect(coordinator.receive(received('run.resume', {}))).toEqual([]);
   });
 
+  it('C4 passes them to the meta-judge too where one plays', () => {
+    const coordinator = coordinatorOf({ metaJudge: true });
+    const told = ['generator', 'responder', 'judge', 'trainer', 'meta-judge'];
+    expect(types(coordinator.receive(received('run.pause', {})))).toEqual(
+      told.map((one) => `run.pause > ${one}`),
+    );
+    expect(types(coordinator.receive(received('run.resume', {})))).toEqual(
+      told.map((one) => `run.resume > ${one}`),
+    );
+  });
+
   it('C4 what came in a pause is taken after it', () => {
     const coordinator = coordinatorOf();
     coordinator.receive(start());
