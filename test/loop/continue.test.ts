@@ -206,8 +206,10 @@ it.each(['ipo', 'irpo', 'spin', 'cream', 'meta-rewarding', 'temporal'] as const)
     const judge = trainer === 'cream' ? 'ensemble:[implicit,implicit:1]' : 'live';
     // More demonstrations than one lot holds.
     const world = { demonstrations: trainer === 'spin' ? 120 : 16 };
+    // A past version that is another than the newest; a meta-judge that always has a verdict.
+    const variant: ConfigPart = { temporal: { anchor: 'M0' }, meta: { reading: 'likelier' } };
     const parent = await record(
-      config({ cast: { trainer, judge }, iterations: 1, invent: { asks: 3 }, world }),
+      config({ cast: { trainer, judge }, iterations: 1, invent: { asks: 3 }, world, ...variant }),
     );
     expect(parent.end.status).toBe('finished');
     const { outcomeHash } = parent.end;

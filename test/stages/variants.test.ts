@@ -272,7 +272,8 @@ describe('Temporal Self-Rewarding', () => {
     expect(pair([scored('a', 2)], [scored('b', 3)])).toBe('tie');
     expect(pair([scored('a', 4)], [scored('a ', 1)])).toBe('too-few');
     expect(pair([scored('a', null)], [scored('b', 1)])).toBe('unparseable');
-    expect(pair([scored('a', 1)], [])).toBe('unparseable');
+    expect(pair([scored('a', 1)], [])).toBe('too-few');
+    expect(pair([scored('a', 1), scored('b', 1)], [])).toBe('unparseable');
   });
 
   it('where all answers are the anchor’s they are both pools', () => {

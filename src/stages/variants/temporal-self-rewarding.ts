@@ -41,6 +41,8 @@ const scoredIn = <C extends ScoredCandidate>(pool: readonly C[]) =>
 
 /** The best of the present against the worst of the past; the first among equals. */
 export function anchoredPairOf<C extends ScoredCandidate>({ present, past }: Pools<C>): Pairing<C> {
+  const answers = new Set([...present, ...past]).size;
+  if (answers < 2) return withheld('too-few', `${answers} usable answers`);
   const good = scoredIn(present);
   if (good.length === 0 || scoredIn(past).length === 0)
     return withheld(
