@@ -24,10 +24,12 @@ import {
   encodeSft,
   type PairFact,
   type PositiveFact,
+  type PreferenceText,
   preferenceTexts,
   sftRows,
 } from '../src/stages/train.js';
 import { completionRow, formatFor, preferenceRow, type TrlStyle } from '../src/stages/trl-rows.js';
+import { type JudgementPair, judgementTexts } from '../src/stages/variants/meta-rewarding.js';
 import { type DemonstrationAnswered, spinTexts } from '../src/stages/variants/spin.js';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] };
@@ -70,6 +72,8 @@ export function createDatasets(options: DatasetOptions): Datasets {
   const pairs = new Map<number, PairFact[]>();
   const positives = new Map<number, PositiveFact[]>();
   const answered = new Map<number, DemonstrationAnswered[]>();
+  const judgements = new Map<number, JudgementPair[]>();
+  const revised = new Map<number, PairFact[]>();
   const prompts = new Map<string, string>();
 
   const keepPositives = (iteration: number, prompt: string, found: BodyOf<'pair.made'>['positives']) => {
@@ -99,6 +103,16 @@ export function createDatasets(options: DatasetOptions): Datasets {
         own.push({ id, prompt, chosen, rejected });
         prompts.delete(id);
         keepPositives(iteration, prompt, positives);
+        return;
+      }
+      case 'pair.revised': {
+        const { id, iteration, prompt, chosen, rejected } = body as BodyOf<'pair.revised'>;
+        revised.set(iteration, [...(revised.get(iteration) ?? []), { id, prompt, chosen, rejected }]);
+        return;
+      }
+      case 'judgement-pair.made': {
+        const fact = body as JudgementPair;
+        judgements.set(fact.iteration, [...(judgements.get(fact.iteration) ?? []), fact]);
         return;
       }
       case 'demonstration.answered': {
@@ -133,12 +147,14 @@ export function createDatasets(options: DatasetOptions): Datasets {
     }
     throw new SoliloquyError('protocol.violation', `no dataset is called ${name}`, { name });
   };
-  const preferencesIn = (datasets: readonly string[], format: PromptFormat) =>
-    datasets.flatMap((name) =>
-      name.startsWith('spin-')
-        ? spinTexts(answered.get(versionIn(name)) ?? [], format)
-        : preferenceTexts(pairs.get(versionIn(name)) ?? [], format),
-    );
+  const preferences = (name: string, format: PromptFormat): readonly PreferenceText[] => {
+    const { template } = options;
+    const iteration = versionIn(name);
+    if (name.startsWith('spin-')) return spinTexts(answered.get(iteration) ?? [], format);
+    if (name.startsWith('judgements-')) return judgementTexts(judgements.get(iteration) ?? [], template);
+    const facts = name.startsWith('temporal-') ? revised : pairs;
+    return preferenceTexts(facts.get(iteration) ?? [], format);
+  };
 
   const build: Datasets['build'] = ({ objective, datasets, recipe }, tokenizer, maxTokens, write) => {
     const { row: encode } = readingOf(tokenizer, options.format.through);
@@ -156,13 +172,16 @@ export function createDatasets(options: DatasetOptions): Datasets {
       trl,
     });
     if (objective === 'dpo') {
-      const texts = preferencesIn(datasets, options.format);
-      put(datasets[0]!, texts);
+      const texts = datasets.flatMap((name) => {
+        const own = preferences(name, options.format);
+        put(name, own);
+        return own;
+      });
       const encoded = encodePreferences(texts, encode, maxTokens);
       const { rows, places } = encoded;
       const { beta } = options.config.dpo;
       return built({ objective, rows, beta, ...(recipe && { recipe }) }, encoded, (style) => {
-        const styled = preferencesIn(datasets, formatFor(style, options.format));
+        const styled = datasets.flatMap((name) => preferences(name, formatFor(style, options.format)));
         return places.map((place) => preferenceRow(style, styled[place]!));
       });
     }

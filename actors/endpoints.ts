@@ -33,7 +33,8 @@ export const systemTimer: Timer = {
 /** Endpoints that are cast. */
 export function castEndpoints({ cast }: Pick<Config, 'cast'>): readonly string[] {
   const roles = ['generator', 'responder', 'judge'] as const;
-  const members = roles.flatMap((role) => membersOf(parseCast(role, cast[role])));
+  const meta = cast.trainer === 'meta-rewarding' ? membersOf(parseCast('judge', cast.metaJudge)) : [];
+  const members = [...roles.flatMap((role) => membersOf(parseCast(role, cast[role]))), ...meta];
   return [
     ...new Set(members.flatMap((one) => (isModelCast(one) && one.player === 'endpoint' ? [one.name] : []))),
   ];

@@ -1,5 +1,5 @@
 /**
- * The six machines by name, as what can be shown of them. The command line and the inspector read statecharts here; they
+ * The seven machines by name, as what can be shown of them. The command line and the inspector read statecharts here; they
  * never touch machines/.
  */
 import type { AnyStateMachine } from 'xstate';
@@ -8,6 +8,7 @@ import { describeMachine, type MachineDescription, mermaidOf } from '../machines
 import { episodeMachine } from '../machines/episode.js';
 import { generatorMachine } from '../machines/generator.js';
 import { judgeMachine } from '../machines/judge.js';
+import { metaJudgeMachine } from '../machines/meta-judge.js';
 import { responderMachine } from '../machines/responder.js';
 import { trainerMachine } from '../machines/trainer.js';
 
@@ -40,6 +41,10 @@ export const machines = {
   judge: entry(
     judgeMachine,
     "scores each answer k times by each member of the bench; what can't be read is no score",
+  ),
+  'meta-judge': entry(
+    metaJudgeMachine,
+    'compares judgements of one answer two by two and makes judgement pairs (Meta-Rewarding alone)',
   ),
   trainer: entry(trainerMachine, 'gathers pairs, gives credit back, has the next version made'),
 } as const satisfies Readonly<Record<string, MachineEntry>>;

@@ -1,5 +1,5 @@
 /**
- * The six machines with the inputs that a config gives them, made when first written to; an episode forgets itself when it
+ * The seven machines with the inputs that a config gives them, made when first written to; an episode forgets itself when it
  * is over. `recast` goes on with another config from the states in which they are.
  */
 
@@ -7,15 +7,17 @@ import { coordinatorMachine } from '../machines/coordinator.js';
 import { episodeMachine } from '../machines/episode.js';
 import { generatorMachine } from '../machines/generator.js';
 import { judgeMachine } from '../machines/judge.js';
+import { metaJudgeMachine } from '../machines/meta-judge.js';
 import { responderMachine } from '../machines/responder.js';
 import { trainerMachine } from '../machines/trainer.js';
 import { castText, isModelCast, type ModelCast, membersOf, parseCast } from '../src/protocol/cast.js';
 import type { Config } from '../src/protocol/config.js';
 import { SoliloquyError } from '../src/protocol/errors.js';
-import type { EpisodeId } from '../src/protocol/ids.js';
+import { type EpisodeId, type VersionId, versionId } from '../src/protocol/ids.js';
 import type { Address } from '../src/protocol/messages.js';
 import type { World } from '../src/protocol/ports.js';
 import type { JudgeTemplate } from '../src/protocol/records.js';
+import { comparative } from '../src/protocol/templates.js';
 import { type MachineRole, machineRole } from './role.js';
 
 const modelCast = (role: 'generator' | 'responder', text: string): ModelCast => {
@@ -24,7 +26,7 @@ const modelCast = (role: 'generator' | 'responder', text: string): ModelCast => 
   return cast;
 };
 
-type Named = 'coordinator' | 'generator' | 'responder' | 'judge' | 'trainer';
+type Named = 'coordinator' | 'generator' | 'responder' | 'judge' | 'meta-judge' | 'trainer';
 
 export interface RoleOptions {
   readonly config: Config;
@@ -34,13 +36,15 @@ export interface RoleOptions {
 
 /** What a config tells each machine. */
 const INPUTS: { readonly [R in Named]: (options: RoleOptions) => unknown } = {
-  coordinator: ({ config: { iterations, invent, flow, eft, cast }, world }) => ({
+  coordinator: ({ config: { iterations, invent, flow, eft, cast, online }, world }) => ({
     iterations,
     asks: invent.asks,
     credit: flow.openEpisodes,
     apprentice: eft && world.name !== 'microworld',
     judge: cast.judge,
     demonstrations: cast.trainer === 'spin',
+    rounds: online.rounds,
+    metaJudge: cast.trainer === 'meta-rewarding',
   }),
   generator: ({ config, world: { format } }) => ({
     seed: seedOf(config, 'generator'),
@@ -62,6 +66,7 @@ const INPUTS: { readonly [R in Named]: (options: RoleOptions) => unknown } = {
     cast: modelCast('responder', config.cast.responder),
     candidates: config.respond.candidates,
     sampling: config.respond.sampling,
+    ...anchorOf(config),
     format,
     retries: config.flow.retries,
   }),
@@ -69,10 +74,21 @@ const INPUTS: { readonly [R in Named]: (options: RoleOptions) => unknown } = {
     seed: seedOf(config, 'judge'),
     members: membersOf(parseCast('judge', config.cast.judge)),
     samples: config.judge.samples,
+    rounds: config.online.rounds,
     sampling: config.judge.sampling,
     template,
     format,
     redraws: config.judge.retries,
+    retries: config.flow.retries,
+  }),
+  'meta-judge': ({ config, world: { format, metaJudgeTemplate = comparative } }) => ({
+    seed: seedOf(config, 'judge'),
+    cast: parseCast('judge', config.cast.metaJudge),
+    reading: config.meta.reading,
+    sampling: config.judge.sampling,
+    template: metaJudgeTemplate,
+    format,
+    maxChars: config.meta.maxChars,
     retries: config.flow.retries,
   }),
   trainer: ({ config, world: { format } }) => ({
@@ -80,6 +96,7 @@ const INPUTS: { readonly [R in Named]: (options: RoleOptions) => unknown } = {
     player: config.cast.trainer,
     alpha: config.irpo.alpha,
     commandStages: config.command.stages,
+    rounds: config.online.rounds,
     spin: { sampling: config.respond.sampling, format, retries: config.flow.retries },
     eft: config.eft,
     creditLot: Math.max(1, Math.floor(config.flow.openEpisodes / 8)),
@@ -94,6 +111,7 @@ const MACHINES: { readonly [R in Named]: Parameters<typeof machineRole>[0] } = {
   generator: generatorMachine,
   responder: responderMachine,
   judge: judgeMachine,
+  'meta-judge': metaJudgeMachine,
   trainer: trainerMachine,
 };
 const isNamed = (address: Address): address is Named => Object.hasOwn(MACHINES, address);
@@ -136,6 +154,10 @@ function rankingsOf({ cast }: Config): { readonly rankings?: readonly [string, s
   return { rankings: [first!, second!] };
 }
 
+/** The past version whose answers are rejected. */
+const anchorOf = ({ cast, temporal }: Config): { readonly anchor?: VersionId } =>
+  cast.trainer === 'temporal' ? { anchor: versionId(temporal.anchor) } : {};
+
 /** An episode forgets itself when it is over. */
 function episodeRole(address: Address, { config, template }: RoleOptions, forget: () => void): MachineRole {
   const id = address.slice('episode:'.length) as EpisodeId;
@@ -144,7 +166,9 @@ function episodeRole(address: Address, { config, template }: RoleOptions, forget
     iteration: Number(id.split('-')[0]),
     maxScore: template.verdict.max,
     lengthControl: config.pair.lengthControl,
+    metaJudge: config.cast.trainer === 'meta-rewarding',
     ...rankingsOf(config),
+    ...anchorOf(config),
   });
   return {
     get snapshot() {

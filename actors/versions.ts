@@ -83,7 +83,7 @@ export async function trainAndStore(
   { config, datasets }: Bound,
   { model, folder, save, commands, consented }: Training,
 ): Promise<TrainingResult> {
-  const { from, to, objective, key } = job;
+  const { from, to, objective, key, reference } = job;
   const { weights } = model.checkpoint(from);
   const built = datasets.build(
     job,
@@ -110,7 +110,15 @@ export async function trainAndStore(
     await save(to);
     return { rows, tooLong, dataHash, ...outcome };
   }
-  const spec = { from, to, data, optimizer: config[objective], key, ...lora };
+  const spec = {
+    from,
+    to,
+    data,
+    optimizer: config[objective],
+    key,
+    ...lora,
+    ...(reference && { reference }),
+  };
   const identity = sha256(JSON.stringify([spec, weightsHash(weights)]));
   const keeping = keepingAt(folder.training(to), identity, config.flow.keepSteps);
   const outcome = await model.train(spec, onStep, keeping);

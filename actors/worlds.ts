@@ -96,6 +96,17 @@ export function baseModel({ model, world }: Config, assets: string): string {
   });
 }
 
+function checkCommand({ cast, command, online }: Config): void {
+  if (cast.trainer !== 'command') return;
+  commandWords(command);
+  if (online.rounds > 1)
+    throw new SoliloquyError(
+      'config.invalid',
+      'online.rounds: an external trainer refers to the model that it is given, not to the one at the group’s start',
+      { option: 'online.rounds', fix: 'set it to 1, or cast another trainer' },
+    );
+}
+
 /** Refuses casts that this world can't play. */
 export function checkCasts(config: Config, world: World): void {
   checkEndpoints(config);
@@ -107,7 +118,17 @@ export function checkCasts(config: Config, world: World): void {
       'cast.trainer: cream compares the rankings of two different judges',
       { option: 'cast.judge', fix: 'cast ensemble:[implicit,implicit:1], or ensemble:[live,lagged:1]' },
     );
-  if (config.cast.trainer === 'command') commandWords(config.command);
+  checkCommand(config);
+  checkMetaJudge(config, world);
+  if (config.cast.trainer === 'temporal' && config.pair.lengthControl > 0)
+    throw new SoliloquyError(
+      'config.invalid',
+      'pair.lengthControl: the trainer temporal pairs by score alone',
+      {
+        option: 'pair.lengthControl',
+        fix: 'set it to 0, or cast another trainer',
+      },
+    );
   if (!world.truth && members.some(({ player }) => player === 'oracle' || player === 'gold'))
     throw new SoliloquyError(
       'cast.invalid',
@@ -116,11 +137,38 @@ export function checkCasts(config: Config, world: World): void {
     );
 }
 
+/** A meta-judge compares judgements: only some players can. */
+function checkMetaJudge({ cast, meta: { reading } }: Config, world: World): void {
+  if (cast.trainer !== 'meta-rewarding') return;
+  const meta = parseCast('judge', cast.metaJudge);
+  const refuse = (why: string) =>
+    new SoliloquyError('cast.invalid', `cast.metaJudge: ${castText(meta)} ${why}`, {
+      option: 'cast.metaJudge',
+      fix: 'cast a model (live, frozen:M1 …), oracle (where the world knows a true score) or random',
+    });
+  if (!isModelCast(meta) && meta.player !== 'oracle' && meta.player !== 'random')
+    throw refuse('compares no judgements');
+  if (meta.player === 'endpoint' && reading === 'likelier')
+    throw refuse('tells no likelihood: set meta.reading=written');
+  if (meta.player === 'oracle' && !world.truth)
+    throw refuse(`needs a true score, which ${world.name} has not`);
+  if (!membersOf(parseCast('judge', cast.judge)).some(isModelCast))
+    throw new SoliloquyError(
+      'cast.invalid',
+      'cast.judge: no member writes judgements, so none can be compared',
+      {
+        option: 'cast.judge',
+        fix: 'cast a model as the judge, or another trainer',
+      },
+    );
+}
+
 const modelCasts = ({ cast }: Config): ModelCast[] =>
   [
     ...membersOf(parseCast('generator', cast.generator)),
     ...membersOf(parseCast('responder', cast.responder)),
     ...membersOf(parseCast('judge', cast.judge)),
+    ...(cast.trainer === 'meta-rewarding' ? membersOf(parseCast('judge', cast.metaJudge)) : []),
   ].filter(isModelCast);
 
 /** Folders of all models that are cast beside the run's own. */

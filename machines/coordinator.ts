@@ -5,6 +5,7 @@
 import { assign, enqueueActions, setup } from 'xstate';
 import { type VersionId, versionId, versionOf } from '../src/protocol/ids.js';
 import type { Address, BodyOf, Received, Stage } from '../src/protocol/messages.js';
+import { groupStart } from '../src/stages/variants/online-dpo.js';
 import { as, type Emitted, type Holding, pausing, type Said, say } from './machine.js';
 
 export interface CoordinatorInput {
@@ -20,6 +21,10 @@ export interface CoordinatorInput {
   readonly judge: string;
   /** Iterations train on demonstrations (SPIN): nothing is invented. */
   readonly demonstrations?: boolean;
+  /** Iterations in a row that share DPO's reference (online DPO); absent = 1. */
+  readonly rounds?: number;
+  /** A meta-judge plays, so that it must hear of pauses. */
+  readonly metaJudge?: boolean;
 }
 
 interface Context extends Holding {
@@ -107,8 +112,10 @@ export const coordinatorMachine = setup({
       enqueue.emit(train(context, 'iteration', t, versionOf(t), versionOf(t + 1)));
     }),
     measureNext: enqueueActions(({ context, enqueue }) => {
-      const { t } = context;
-      enqueue.emit(measure(context, versionOf(t), [versionOf(t - 1), SFT], versionOf(t - 1)));
+      const { t, input } = context;
+      const reference = versionOf(groupStart(t - 1, input.rounds ?? 1));
+      const against = [...new Set([versionOf(t - 1), reference, SFT])];
+      enqueue.emit(measure(context, versionOf(t), against, reference));
     }),
     finish: enqueueActions(({ context, enqueue }) =>
       enqueue.emit(say('user', 'run.finished', { versions: [...context.versions] })),
@@ -117,9 +124,10 @@ export const coordinatorMachine = setup({
     fail: enqueueActions(({ context, enqueue }) =>
       enqueue.emit(say('user', 'run.failed', { reason: context.reason, at: versionOf(context.t) })),
     ),
-    passOn: enqueueActions(({ event, enqueue }) => {
+    passOn: enqueueActions(({ context: { input }, event, enqueue }) => {
       if (event.type !== 'run.pause' && event.type !== 'run.resume') return;
-      for (const role of ROLES) enqueue.emit(say(role, event.type, {}));
+      const roles: readonly Address[] = input.metaJudge ? [...ROLES, 'meta-judge'] : ROLES;
+      for (const role of roles) enqueue.emit(say(role, event.type, {}));
     }),
     ...pausing<Context>(),
   },

@@ -5,83 +5,73 @@
 import { assign, enqueueActions, setup } from 'xstate';
 import { type EpisodeId, pairId } from '../src/protocol/ids.js';
 import type {
+  BodyOf,
   Candidate,
   Received,
   ScoredResponse,
-  Verdict,
   WithheldReason,
 } from '../src/protocol/messages.js';
-import { meanScore } from '../src/stages/judge.js';
-import { type Pairing, pairOf, positivesOf } from '../src/stages/pair.js';
-import { checkCandidates } from '../src/stages/respond.js';
-import { consistencyOf } from '../src/stages/variants/cream.js';
-import { as, type Emitted, say } from './machine.js';
+import type { Pairing } from '../src/stages/pair.js';
+import { sameText } from '../src/stages/respond.js';
+import { mostDisputed } from '../src/stages/variants/meta-rewarding.js';
+import { futureGuided } from '../src/stages/variants/temporal-self-rewarding.js';
+import { as, type Emitted, type Said, say } from './machine.js';
+import { decide, type Judged, usableOf, type Weighed, type Weighing, weigh } from './weighing.js';
 
-interface Judged {
-  readonly seq: number;
-  readonly response: string;
-  readonly player: string;
-  readonly verdict: Verdict;
+export interface EpisodeInput extends Weighing {
+  readonly id: EpisodeId;
+  readonly iteration: number;
+  /** A meta-judge compares the judgements of one answer (Meta-Rewarding). */
+  readonly metaJudge?: boolean;
 }
 
-/** A candidate with the mean of its readable judgements, and the seqs of all of them. */
-type Weighed = Omit<ScoredResponse, 'score'> & { readonly score: number | null };
-
-interface Context {
-  readonly id: EpisodeId;
-  readonly maxScore: number;
-  readonly lengthControl?: number;
-  readonly rankings?: readonly [string, string];
+interface Context extends EpisodeInput {
   readonly consistency: number | null;
-  readonly iteration: number;
   readonly prompt: string;
   readonly candidates: readonly Candidate[];
   readonly judged: readonly Judged[];
   readonly detail: string;
   readonly pairing: Pairing<Weighed> | null;
   readonly positives: readonly ScoredResponse[];
+  /** Answers that were drawn, usable or not. */
+  readonly asked: number;
+  /** A later version's answers, where the pair is looked at again. */
+  readonly future: readonly Candidate[];
 }
 
-export interface EpisodeInput {
-  readonly id: EpisodeId;
-  readonly iteration: number;
-  /** A mean score at or above it makes a response a positive example. */
-  readonly maxScore: number;
-  /** ρ of variants/length-control.ts; 0 = off. */
-  readonly lengthControl?: number;
-  /** The bench's two members: the first one's ranking makes the pair, the second's is compared with it (CREAM). */
-  readonly rankings?: readonly [string, string];
-}
-
-function weigh(candidates: readonly Candidate[], judged: readonly Judged[]): Weighed[] {
-  return candidates.map(({ id, text }) => {
-    const own = judged.filter(({ response }) => response === id);
-    const { score } = meanScore(own.map(({ verdict }) => verdict));
-    return { response: id, text, score, judgements: own.map(({ seq }) => seq) };
-  });
-}
-
-const of = (player: string, judged: readonly Judged[]) => judged.filter((one) => one.player === player);
-
-/** As one member alone ranks them; the judgements behind them are all of the bench. */
-const rankedBy = (
-  player: string,
-  all: readonly Weighed[],
-  candidates: readonly Candidate[],
-  judged: readonly Judged[],
-): Weighed[] =>
-  weigh(candidates, of(player, judged)).map((one, i) => ({ ...one, judgements: all[i]!.judgements }));
-
-const agreementOf = (
-  rankings: readonly [string, string],
-  candidates: readonly Candidate[],
-  judged: readonly Judged[],
-): number | null => {
-  const [first, second] = rankings.map((player) =>
-    weigh(candidates, of(player, judged)).map(({ score }) => score),
+/** The answer that its judges disagree on most goes to the meta-judge, or the reason why none does. */
+function disputed({ id, iteration, prompt, candidates, judged }: Context): Said {
+  const readable = judged.flatMap(({ seq, response, verdict, written }) =>
+    written && verdict.status === 'score' ? [{ ...written, seq, response, score: verdict.score }] : [],
   );
-  return consistencyOf(first!, second!);
-};
+  const found = mostDisputed(candidates, readable);
+  if (found) {
+    const response = { id: found.response.id, text: found.response.text };
+    const judgements = [...found.judgements];
+    return say('meta-judge', 'meta-judgements.request', {
+      episode: id,
+      iteration,
+      prompt,
+      response,
+      judgements,
+    });
+  }
+  const detail = `of ${candidates.length} answers none has written judgements of different scores`;
+  return say('record', 'judgement-pair.withheld', { episode: id, iteration, reason: 'undisputed', detail });
+}
+
+/** What is new among a later version's answers: the present ones have been judged. */
+function unheard({ candidates, anchor }: Context, { candidates: future }: BodyOf<'responses.made'>) {
+  const known = candidates.filter(({ version }) => version !== anchor);
+  return usableOf(future).candidates.filter(({ text }) => !known.some((one) => sameText(one.text, text)));
+}
+
+function revised({ id, iteration, prompt, pairing, future, judged, detail }: Context): Said | null {
+  if (pairing?.status !== 'pair') return null;
+  const { rejected } = pairing;
+  const { chosen, by } = futureGuided(pairing.chosen, rejected, weigh(future, judged));
+  return say('trainer', 'pair.revised', { id: pairId(id), iteration, prompt, chosen, rejected, by, detail });
+}
 
 export const episodeMachine = setup({
   types: {} as { context: Context; events: Received; input: EpisodeInput; emitted: Emitted },
@@ -89,6 +79,8 @@ export const episodeMachine = setup({
     enoughCandidates: ({ context }) => context.candidates.length >= 2,
     allJudged: ({ event }) => as(event, 'judgement.made').body.left === 0,
     paired: ({ context }) => context.pairing?.status === 'pair',
+    anchored: ({ context }) => context.pairing?.status === 'pair' && context.anchor !== undefined,
+    somethingNew: ({ context }) => context.future.length > 0,
     tied: ({ context }) => context.pairing?.status === 'withheld' && context.pairing.reason === 'tie',
     unparseable: ({ context }) =>
       context.pairing?.status === 'withheld' && context.pairing.reason === 'unparseable',
@@ -99,11 +91,9 @@ export const episodeMachine = setup({
       const { id, iteration, prompt } = context;
       enqueue.emit(say('responder', 'responses.request', { episode: id, iteration, prompt }));
     }),
-    keepUsable: assign(({ event }) => {
+    keepUsable: assign(({ context, event }) => {
       const { candidates } = as(event, 'responses.made').body;
-      const { usable, empty, duplicates } = checkCandidates(candidates.map(({ text }) => text));
-      const detail = `${usable.length} different answers of ${candidates.length} (${empty.length} empty, ${duplicates.length} repeated)`;
-      return { candidates: usable.map((i) => candidates[i]!), detail };
+      return { ...usableOf(candidates, context.anchor), asked: candidates.length };
     }),
     askJudgements: enqueueActions(({ context, enqueue }) => {
       const { id, iteration, prompt, candidates } = context;
@@ -112,21 +102,31 @@ export const episodeMachine = setup({
     }),
     keepJudgement: assign(({ context, event }) => {
       const { seq, body } = as(event, 'judgement.made');
-      return {
-        judged: [
-          ...context.judged,
-          { seq, response: body.response, player: body.player, verdict: body.verdict },
-        ],
-      };
+      const { id, response, player, verdict, generation } = body;
+      const written = context.metaJudge && generation ? { written: { id, text: generation.text } } : {};
+      return { judged: [...context.judged, { seq, response, player, verdict, ...written }] };
     }),
-    decide: assign(({ context }) => {
-      const { candidates, judged, rankings } = context;
-      const all = weigh(candidates, judged);
-      const weighed = rankings ? rankedBy(rankings[0], all, candidates, judged) : all;
-      const pairing = pairOf(weighed, context.lengthControl);
-      const positives = rankings ? [] : positivesOf(weighed, context.maxScore);
-      const consistency = rankings ? agreementOf(rankings, candidates, judged) : null;
-      return { pairing, positives, consistency, detail: pairing.status === 'withheld' ? pairing.detail : '' };
+    askMetaJudge: enqueueActions(({ context, enqueue }) => {
+      if (context.metaJudge) enqueue.emit(disputed(context));
+    }),
+    decide: assign(({ context }) => decide(context, context.candidates, context.judged)),
+    askFuture: enqueueActions(({ context, event, enqueue }) => {
+      const { id, iteration, prompt } = context;
+      const { version } = as(event, 'pair.revise').body;
+      const again = { version, first: context.asked };
+      enqueue.emit(say('responder', 'responses.request', { episode: id, iteration, prompt, again }));
+    }),
+    keepFuture: assign(({ context, event }) => ({
+      future: unheard(context, as(event, 'responses.made').body),
+    })),
+    askFutureJudgements: enqueueActions(({ context, enqueue }) => {
+      const { id, iteration, prompt, future } = context;
+      const responses = future.map(({ id, text }) => ({ id, text }));
+      enqueue.emit(say('judge', 'judgements.request', { episode: id, iteration, prompt, responses }));
+    }),
+    revise: enqueueActions(({ context, enqueue }) => {
+      const said = revised(context);
+      if (said) enqueue.emit(said);
     }),
     keepFilter: assign(({ event }) => {
       const { prompt, reason, detail } = as(event, 'prompt.filtered').body;
@@ -174,6 +174,8 @@ export const episodeMachine = setup({
     pairing: null,
     consistency: null,
     positives: [],
+    asked: 0,
+    future: [],
   }),
   initial: 'invented',
   states: {
@@ -199,7 +201,7 @@ export const episodeMachine = setup({
     judging: {
       on: {
         'judgement.made': [
-          { guard: 'allJudged', target: 'judged', actions: ['keepJudgement', 'decide'] },
+          { guard: 'allJudged', target: 'judged', actions: ['keepJudgement', 'decide', 'askMetaJudge'] },
           { actions: 'keepJudgement' },
         ],
         'judgements.failed': { target: 'failed', actions: 'keepFailure' },
@@ -207,12 +209,39 @@ export const episodeMachine = setup({
     },
     judged: {
       always: [
+        { guard: 'anchored', target: 'anchored' },
         { guard: 'paired', target: 'paired' },
         { guard: 'tied', target: 'tied' },
         { guard: 'unparseable', target: 'unparseable' },
         { target: 'tooFew' },
       ],
     },
+    anchored: {
+      entry: 'emitPair',
+      on: { 'pair.revise': { target: 'reanswering', actions: 'askFuture' } },
+    },
+    reanswering: {
+      on: {
+        'responses.made': { target: 'reanswered', actions: 'keepFuture' },
+        'responses.failed': { target: 'revised', actions: 'keepFailure' },
+      },
+    },
+    reanswered: {
+      always: [
+        { guard: 'somethingNew', target: 'rejudging', actions: 'askFutureJudgements' },
+        { target: 'revised' },
+      ],
+    },
+    rejudging: {
+      on: {
+        'judgement.made': [
+          { guard: 'allJudged', target: 'revised', actions: 'keepJudgement' },
+          { actions: 'keepJudgement' },
+        ],
+        'judgements.failed': { target: 'revised', actions: 'keepFailure' },
+      },
+    },
+    revised: { type: 'final', entry: 'revise' },
     paired: { type: 'final', entry: 'emitPair' },
     filtered: { type: 'final', entry: { type: 'withhold', params: { reason: 'filtered' } } },
     tooFew: { type: 'final', entry: { type: 'withhold', params: { reason: 'too-few' } } },

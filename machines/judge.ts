@@ -20,22 +20,24 @@ import {
   drawsOf,
   inOrder,
   type Judged,
-  judgedOf,
   type Seat,
   samplesOf,
   seatsOf,
   withRedraws,
 } from '../src/stages/bench.js';
-import { parseVerdict } from '../src/stages/judge.js';
 import { throughOf } from '../src/stages/reading.js';
 import { judgePrompt } from '../src/stages/templates.js';
-import { likelihoodRequest, rewardsIn } from '../src/stages/variants/cream.js';
+import { likelihoodRequest } from '../src/stages/variants/cream.js';
+import { groupStart } from '../src/stages/variants/online-dpo.js';
+import { judgementsIn, type Result } from '../src/stages/verdicts.js';
 import { answers, as, type Emitted, type Holding, pausing, type Said, say, without } from './machine.js';
 
 export interface JudgeInput {
   readonly seed: number;
   readonly members: readonly JudgeMember[];
   readonly samples: number;
+  /** Iterations in a row that are judged by the versions at the first one's start (online DPO); absent = 1. */
+  readonly rounds?: number;
   readonly sampling: Sampling;
   readonly template: JudgeTemplate;
   readonly format: PromptFormat;
@@ -67,10 +69,10 @@ const requestId = (episode: EpisodeId, { member, attempt }: Pick<Seat, 'member' 
 
 function askFor(input: JudgeInput, id: string, { request, seats }: Open): Said {
   const member = input.members[seats[0]!.member]!;
+  const iteration = groupStart(request.iteration, input.rounds ?? 1);
   const draws = drawsOf(input.seed, seats);
   if (member.player === 'implicit') {
-    const { iteration, prompt } = request;
-    const body = likelihoodRequest(id, { iteration, by: member.by }, input.format, prompt, draws);
+    const body = likelihoodRequest(id, { iteration, by: member.by }, input.format, request.prompt, draws);
     return say('model', 'likelihood.request', body);
   }
   if (!isModelCast(member)) {
@@ -84,30 +86,13 @@ function askFor(input: JudgeInput, id: string, { request, seats }: Open): Said {
   }));
   return say(addressOf(member), 'model.request', {
     id,
-    version: versionFor(member, request.iteration),
+    version: versionFor(member, iteration),
     sampling: { ...input.sampling },
     stop: [...input.format.stop.judgement],
     ...throughOf(input.format),
     ...recordOf(member),
     items,
   });
-}
-
-/** The judgements in a result, each with its seat. */
-function read({ template }: JudgeInput, { seats }: Open, event: Received): readonly Judged[] {
-  if (event.type === 'score.result') {
-    const scored = event.body.items.map(({ id, verdicts }) => ({
-      id,
-      made: verdicts.map((verdict) => ({ verdict, generation: null })),
-    }));
-    return judgedOf(seats, scored);
-  }
-  if (event.type === 'likelihood.result') return judgedOf(seats, rewardsIn(event.body));
-  const written = as(event, 'model.result').body.items.map(({ id, outputs }) => ({
-    id,
-    made: outputs.map((generation) => ({ verdict: parseVerdict(generation.text, template), generation })),
-  }));
-  return judgedOf(seats, written);
 }
 
 const announce = (
@@ -150,7 +135,10 @@ function settle(context: Context, id: string, event: Received): Step {
   const { input } = context;
   const work = context.open[id]!;
   const { episode } = work.request;
-  const { final, again } = withRedraws(read(input, work, event), input.redraws);
+  const { final, again } = withRedraws(
+    judgementsIn(input.template, work.seats, event as Result),
+    input.redraws,
+  );
   const made = [...(context.made[episode] ?? []), ...final];
   const open = without(context.open, id);
   if (again.length > 0) {

@@ -4,30 +4,23 @@
  * derived from the log.
  */
 import { assign, enqueueActions, setup } from 'xstate';
-import type { VersionId } from '../src/protocol/ids.js';
-import type { Sampling } from '../src/protocol/lm.js';
+import type { PairId } from '../src/protocol/ids.js';
 import type { BodyOf, Received } from '../src/protocol/messages.js';
-import type { Demonstration, PromptFormat } from '../src/protocol/records.js';
-import { keys } from '../src/stages/keys.js';
-import { type PlanOptions, planOf } from '../src/stages/plan.js';
-import { throughOf } from '../src/stages/reading.js';
-import { answeredIn, itemsFor } from '../src/stages/variants/spin.js';
-import { answers, as, type Emitted, type Holding, pausing, type Said, say, without } from './machine.js';
+import type { Demonstration } from '../src/protocol/records.js';
+import { answeredIn } from '../src/stages/variants/spin.js';
+import { answers, as, type Emitted, type Holding, pausing, say, without } from './machine.js';
+import {
+  announce,
+  askAnswers,
+  askDemonstrations,
+  foreseen,
+  order,
+  type Request,
+  reviseAll,
+  type TrainerInput,
+} from './training.js';
 
-export interface TrainerInput extends PlanOptions {
-  readonly seed: number;
-  /** Of `spin`: how the demonstrations' prompts are answered. */
-  readonly spin?: {
-    readonly sampling: Sampling;
-    readonly format: PromptFormat;
-    readonly retries: number;
-  };
-  /** Credit goes back in lots of so many closed episodes. */
-  readonly creditLot: number;
-  readonly retries: number;
-}
-
-type Request = BodyOf<'training.request'>;
+export type { TrainerInput } from './training.js';
 
 interface Context extends Holding {
   readonly input: TrainerInput;
@@ -43,53 +36,12 @@ interface Context extends Holding {
   readonly asked: Readonly<Record<string, readonly Demonstration[]>>;
   /** Demonstrations that were given so far; null once they all are. */
   readonly given: number | null;
-}
-
-function order({ input, request, consistencies }: Context): Said {
-  const { stage, to } = request!;
-  return say('model', 'model.train', {
-    stage,
-    to,
-    ...planOf(input, request!, consistencies),
-    key: [...keys.train(input.seed, to)] as [number, number],
-  });
-}
-
-const askDemonstrations = ({ request }: Context, offset: number): Said =>
-  say('world', 'demonstrations.request', { iteration: request!.iteration, offset });
-
-function askAnswers({ input, request }: Context, id: string, rows: readonly Demonstration[]): Said {
-  const { sampling, format } = input.spin!;
-  const { from } = request!;
-  return say('model', 'model.request', {
-    id,
-    version: from,
-    sampling: { ...sampling },
-    stop: [...format.stop.response],
-    ...throughOf(format),
-    items: itemsFor(rows, format, input.seed, from),
-  });
-}
-
-function announce({ input, request }: Context, { body }: Extract<Received, { type: 'model.trained' }>): Said {
-  const { stage, iteration, judge } = request!;
-  const { datasets, objective } = planOf(input, request!, {});
-  const reference: VersionId | null = objective === 'dpo' ? body.from : null;
-  const { to: version, from, weightsHash, dataHash, rows, tooLong, adapter } = body;
-  return say('coordinator', 'version.made', {
-    version,
-    from,
-    reference,
-    stage,
-    iteration,
-    weightsHash,
-    datasets,
-    dataHash,
-    rows,
-    tooLong,
-    judge: stage === 'iteration' ? judge : null,
-    ...(adapter && { adapter }),
-  });
+  /** Pairs of the running iteration, where a future version may change them (Temporal Self-Rewarding). */
+  readonly paired: readonly PairId[];
+  /** Of those, how many have been looked at again. */
+  readonly revised: number;
+  /** What is asked for, while a version on the way to it is made. */
+  readonly after: Request | null;
 }
 
 export const trainerMachine = setup({
@@ -99,6 +51,11 @@ export const trainerMachine = setup({
     complete: ({ context }) => context.request !== null && context.closed >= context.request.episodes,
     needsAnswers: ({ context: { input, request } }) =>
       request?.stage === 'iteration' && input.player === 'spin' && input.spin !== undefined,
+    needsJudgementPairs: ({ context: { input, request } }) =>
+      request?.stage === 'iteration' && input.player === 'meta-rewarding',
+    needsFuture: ({ context: { input, request, paired } }) =>
+      request?.stage === 'iteration' && input.player === 'temporal' && paired.length > 0,
+    allRevised: ({ context: { paired, revised } }) => revised === paired.length,
     known: ({ context, event }) => answers(event, context.asked),
     allAnswered: ({ context }) => context.given === null && Object.keys(context.asked).length === 0,
     mayAskAgain: ({ context, event }) =>
@@ -115,6 +72,8 @@ export const trainerMachine = setup({
         const id = event.type === 'pair.made' ? event.body.id : as(event, 'pair.withheld').body.episode;
         enqueue.assign({ consistencies: { ...context.consistencies, [id]: consistency } });
       }
+      if (event.type === 'pair.made' && context.input.player === 'temporal')
+        enqueue.assign({ paired: [...context.paired, event.body.id] });
       if (due) enqueue.emit(say('generator', 'prompts.credit', { iteration, episodes: owed }));
     }),
     keepRequest: assign(({ event }) => ({ request: as(event, 'training.request').body, failures: 0 })),
@@ -125,7 +84,7 @@ export const trainerMachine = setup({
     }),
     announce: enqueueActions(({ context, event, enqueue }) => {
       enqueue.emit(announce(context, as(event, 'model.trained')));
-      enqueue.assign({ request: null, closed: 0, owed: 0, consistencies: {} });
+      enqueue.assign({ request: null, closed: 0, owed: 0, consistencies: {}, paired: [], revised: 0 });
     }),
     fail: enqueueActions(({ context, event, enqueue }) => {
       enqueue.emit(
@@ -134,6 +93,21 @@ export const trainerMachine = setup({
           reason: as(event, 'request.failed').body.reason,
         }),
       );
+    }),
+    foresee: enqueueActions(({ context, enqueue }) => {
+      const request = foreseen(context.request!);
+      enqueue.assign({ request, after: context.request });
+      enqueue.emit(order({ ...context, request }));
+    }),
+    revise: enqueueActions(({ context, event, enqueue }) => {
+      enqueue.emit(announce(context, as(event, 'model.trained'), 'record'));
+      for (const one of reviseAll(context.request!, context.paired)) enqueue.emit(one);
+      enqueue.assign({ request: context.after, after: null, failures: 0 });
+    }),
+    countRevised: assign(({ context }) => ({ revised: context.revised + 1 })),
+    askJudgementPairs: enqueueActions(({ context, enqueue }) => {
+      const { iteration } = context.request!;
+      enqueue.emit(say('meta-judge', 'judgement-pairs.request', { iteration }));
     }),
     askDemonstrations: enqueueActions(({ context, enqueue }) => {
       enqueue.assign({ asked: {}, given: 0 });
@@ -175,6 +149,9 @@ export const trainerMachine = setup({
     failures: 0,
     asked: {},
     given: null,
+    paired: [],
+    revised: 0,
+    after: null,
     held: [],
   }),
   initial: 'working',
@@ -194,9 +171,25 @@ export const trainerMachine = setup({
         ready: {
           always: [
             { guard: 'needsAnswers', target: 'answering', actions: 'askDemonstrations' },
+            { guard: 'needsFuture', target: 'foreseeing', actions: 'foresee' },
+            { guard: 'needsJudgementPairs', target: 'pairing', actions: 'askJudgementPairs' },
             { target: 'training', actions: 'order' },
           ],
         },
+        foreseeing: {
+          on: {
+            'model.trained': { target: 'revising', actions: 'revise' },
+            'request.failed': [
+              { guard: 'mayRetry', actions: 'orderAgain' },
+              { target: 'failed', actions: 'fail' },
+            ],
+          },
+        },
+        revising: {
+          always: { guard: 'allRevised', target: 'training', actions: 'order' },
+          on: { 'pair.revised': { actions: 'countRevised' } },
+        },
+        pairing: { on: { 'judgement-pairs.made': { target: 'training', actions: 'order' } } },
         answering: {
           always: { guard: 'allAnswered', target: 'training', actions: 'order' },
           on: {

@@ -286,10 +286,10 @@ describe('the tree', () => {
   });
 
   it('a machine and its drawing have the same basename', () => {
-    const six = ['coordinator', 'episode', 'generator', 'judge', 'responder', 'trainer'];
+    const seven = ['coordinator', 'episode', 'generator', 'judge', 'meta-judge', 'responder', 'trainer'];
     expect(readdirSync(join(root, 'docs/machines')).sort()).toEqual(
-      six.flatMap((name) => [`${name}.json`, `${name}.mmd`]),
+      seven.flatMap((name) => [`${name}.json`, `${name}.mmd`]),
     );
-    expect(six.filter((name) => !files.includes(`machines/${name}.ts`))).toEqual([]);
+    expect(seven.filter((name) => !files.includes(`machines/${name}.ts`))).toEqual([]);
   });
 });

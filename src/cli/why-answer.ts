@@ -9,7 +9,7 @@ import { sha256 } from '../log/chain.js';
 import { SoliloquyError } from '../protocol/errors.js';
 import { episodeId } from '../protocol/ids.js';
 import type { BodyOf } from '../protocol/messages.js';
-import { type Episode, watchEpisode } from '../report/episode.js';
+import { candidatesIn, type Episode, watchEpisode } from '../report/episode.js';
 import { evaluationOf } from '../report/evaluation.js';
 import { openRecord, type RunRecord, versionsOf } from '../report/run-record.js';
 import type { Trace } from '../report/trace.js';
@@ -50,7 +50,7 @@ async function traceOf(
     case 'episode':
       return whyEpisode(record, begun(record, episode!));
     case 'response': {
-      const candidates = begun(record, episode!).answers?.body.candidates ?? [];
+      const candidates = candidatesIn(begun(record, episode!));
       const found = candidates.find(({ id }) => id === question.id);
       if (found) return whyResponse(record, episode!, found);
       throw missing(`response ${question.id}`, listed('responses', candidates));

@@ -31,7 +31,7 @@ export function questionOf(what: string): Question {
   const depth = rest?.split('/').length;
   switch (kind) {
     case undefined:
-      if (/^(M\d+|SFT)$/.test(what)) return { of: 'version', version: what };
+      if (/^(M\d+(-future)?|SFT)$/.test(what)) return { of: 'version', version: what };
       throw wrong(what, 'neither a version nor kind:name');
     case 'pair':
       if (episode && depth === 1) return { of: 'episode', episode };

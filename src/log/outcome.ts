@@ -18,6 +18,10 @@ const FACTS: ReadonlySet<MessageType> = new Set<MessageType>([
   'judgements.failed',
   'pair.made',
   'pair.withheld',
+  'pair.revised',
+  'meta-judgement.made',
+  'judgement-pair.made',
+  'judgement-pair.withheld',
   'demonstration.answered',
   'eft.given',
   'version.made',
@@ -28,12 +32,20 @@ const FACTS: ReadonlySet<MessageType> = new Set<MessageType>([
 ]);
 
 /** What depends on places in the log: the seqs behind a pair, what is still to come, the hash of files that name seqs. */
-const PLACES = new Set(['judgements', 'left', 'dataHash']);
+const PLACES = new Set(['judgements', 'metaJudgements', 'left', 'dataHash']);
 const withoutPlaces = (key: string, value: unknown) => (PLACES.has(key) ? undefined : value);
 
-/** A fact as text; only a pair's places lie deep, and a replacer is slow. */
+/** Facts whose places lie deep: a replacer is slow. */
+const DEEP: ReadonlySet<MessageType> = new Set<MessageType>([
+  'pair.made',
+  'pair.withheld',
+  'pair.revised',
+  'judgement-pair.made',
+]);
+
+/** A fact as text. */
 function factOf({ type, body }: Pick<Envelope, 'type' | 'body'>): string {
-  if (type === 'pair.made' || type === 'pair.withheld') return JSON.stringify([type, body], withoutPlaces);
+  if (DEEP.has(type)) return JSON.stringify([type, body], withoutPlaces);
   if (type === 'judgement.made') return JSON.stringify([type, { ...body, left: undefined }]);
   if (type === 'version.made') return JSON.stringify([type, { ...body, dataHash: undefined }]);
   return JSON.stringify([type, body]);

@@ -34,7 +34,7 @@ const wrong = (text: string, why: string) =>
   });
 
 export function parseOverride(text: string): OverrideRequest {
-  const found = /^([\w.]+)@(\d+)\.([\w.]+)=(.*)$/s.exec(text);
+  const found = /^([\w.-]+)@(\d+)\.([\w.]+)=(.*)$/s.exec(text);
   if (!found) throw wrong(text, 'can’t be read');
   const [, name, seq, path, value] = found as unknown as [string, string, string, string, string];
   const type = SHORT[name] ?? name;
@@ -72,9 +72,15 @@ export function parseOverrides(file: string, content: string): readonly Override
 /** What tells a fact from others of its type, or null. */
 export function identityOf({ type, body }: Pick<Envelope, 'type' | 'body'>): string | null {
   const { id, episode, version } = body as { id?: string; episode?: string; version?: string };
-  const name = id ?? episode;
+  const name = id ?? laterAnswers(body) ?? episode;
   if (name === undefined) return version === undefined ? null : `${type} ${version}`;
   return version === undefined ? `${type} ${name}` : `${type} ${version} ${name}`;
+}
+
+/** An episode may be answered twice (Temporal Self-Rewarding): the second time is known by its first candidate. */
+function laterAnswers(body: object): string | undefined {
+  const first = (body as { candidates?: readonly { readonly id: string }[] }).candidates?.[0]?.id;
+  return first?.endsWith('/0') ? undefined : first;
 }
 
 /** `score` of a judgement is its verdict, whether or not it could be read. */

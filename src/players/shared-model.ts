@@ -174,6 +174,7 @@ async function answerTraining(
   const { seq, from, body } = training;
   try {
     await load(body.from);
+    if (body.reference) await load(body.reference);
     const { rows, tooLong, steps, curve, weightsHash, dataHash, adapter } = await train(body, (step) =>
       onStep(body.to, step, seq),
     );

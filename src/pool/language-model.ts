@@ -147,7 +147,7 @@ async function train(
   const ports: TrainerPorts = {
     name,
     run: (task) => runner.run(backend, task),
-    score: (sequences) => score(parts, spec.from, sequences),
+    score: (sequences) => score(parts, spec.reference ?? spec.from, sequences),
     retire: runner.retire,
   };
   const { outcome, weights, adapter } = await trainVersion(spec, from, ports, onStep, keeping);

@@ -2,8 +2,8 @@
  * A training run over worker threads: PAPER.md "Training". Per step each micro-batch is one task that writes its gradient
  * into its own shared slot; slots are added in index order, clipped and applied by element-wise tasks over fixed shards.
  * So the new weights don't depend on the number of workers, nor on one dying: no task changes what another try of it reads.
- * DPO's reference log-probs are computed once, by the weights it starts from. What is trained, all weights or an adapter, is said in
- * training-subject.ts; everything here is as large as that.
+ * DPO's reference log-probs are computed once, by the reference or, where none is named, by the weights it starts from. What is
+ * trained, all weights or an adapter, is said in training-subject.ts; everything here is as large as that.
  */
 import { clipScale } from '../lm/adamw.js';
 import type { GradientSums, GradientTask } from '../lm/engine.js';
@@ -20,7 +20,7 @@ const SHARD = 1 << 17;
 const SHARDS = 4;
 
 export interface TrainerPorts extends SubjectPorts {
-  /** Log-probs of sequences under the weights that training starts from. */
+  /** Log-probs of sequences under the weights of the reference. */
   score(sequences: readonly (readonly number[])[]): Promise<readonly Float32Array[]>;
 }
 

@@ -7,9 +7,9 @@ import { parseCast } from './cast.js';
 import { commandSchema } from './command.js';
 import { endpointsSchema } from './endpoints.js';
 import { SoliloquyError } from './errors.js';
-import type { OptimizerConfig } from './lm.js';
+import { trainingOptions } from './training-options.js';
+import { variantOptions } from './variant-options.js';
 
-const positive = z.number().positive();
 const count = z.number().int().min(0);
 const atLeastOne = z.number().int().min(1);
 const share = z.number().min(0).max(1);
@@ -22,22 +22,6 @@ const sampling = (temperature: number, topP: number, maxNewTokens: number) =>
       maxNewTokens: atLeastOne.default(maxNewTokens),
     })
     .prefault({});
-
-const optimizer = (defaults: Omit<OptimizerConfig, 'beta1' | 'beta2' | 'epsilon'>) =>
-  ({
-    learningRate: positive.default(defaults.learningRate),
-    finalLearningRate: z.number().min(0).default(defaults.finalLearningRate),
-    warmupSteps: count.default(defaults.warmupSteps),
-    epochs: atLeastOne.default(defaults.epochs),
-    batchSize: atLeastOne.default(defaults.batchSize),
-    microBatchSize: atLeastOne.default(defaults.microBatchSize),
-    weightDecay: z.number().min(0).default(defaults.weightDecay),
-    beta1: share.default(0.9),
-    beta2: share.default(0.999),
-    epsilon: positive.default(1e-8),
-    clipNorm: z.number().min(0).default(defaults.clipNorm),
-    dropout: z.number().min(0).lt(1).default(defaults.dropout),
-  }) as const;
 
 const castOf = (role: 'generator' | 'responder' | 'judge') =>
   z
@@ -55,7 +39,17 @@ const castOf = (role: 'generator' | 'responder' | 'judge') =>
     });
 
 /** Trainer players. */
-const TRAINERS = ['dpo', 'sft-positives', 'ipo', 'irpo', 'spin', 'cream', 'command'] as const;
+const TRAINERS = [
+  'dpo',
+  'sft-positives',
+  'ipo',
+  'irpo',
+  'spin',
+  'cream',
+  'meta-rewarding',
+  'temporal',
+  'command',
+] as const;
 export type TrainerPlayer = (typeof TRAINERS)[number];
 
 export const configSchema = z.strictObject({
@@ -96,6 +90,8 @@ export const configSchema = z.strictObject({
       responder: castOf('responder'),
       judge: castOf('judge'),
       trainer: z.enum(TRAINERS).default('dpo'),
+      /** Of the trainer `meta-rewarding`: a model, `oracle` or `random`. */
+      metaJudge: castOf('judge'),
     })
     .prefault({}),
   /** OpenAI-compatible servers by name, to be cast as `endpoint:NAME`. */
@@ -153,50 +149,8 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   command: commandSchema.prefault({}),
-  sft: z
-    .strictObject(
-      optimizer({
-        learningRate: 3e-4,
-        finalLearningRate: 3e-5,
-        warmupSteps: 20,
-        epochs: 4,
-        batchSize: 16,
-        microBatchSize: 8,
-        weightDecay: 0.05,
-        clipNorm: 1,
-        dropout: 0.1,
-      }),
-    )
-    .prefault({}),
-  dpo: z
-    .strictObject({
-      beta: positive.default(0.1),
-      ...optimizer({
-        learningRate: 2e-4,
-        finalLearningRate: 2e-5,
-        warmupSteps: 5,
-        epochs: 1,
-        batchSize: 16,
-        microBatchSize: 4,
-        weightDecay: 0,
-        clipNorm: 1,
-        dropout: 0,
-      }),
-    })
-    .prefault({}),
-  /** Low-rank adapters instead of training all weights, in every training of the run. */
-  lora: z
-    .strictObject({
-      /** 0 = off: all weights are trained. */
-      rank: count.max(4096).default(0),
-      /** An adapter's output is multiplied with alpha / rank. */
-      alpha: positive.default(16),
-      /** Of an adapter's input. */
-      dropout: z.number().min(0).lt(1).default(0),
-      /** Linear layers that get one (q_proj, c_attn …); empty = all of attention and MLP. */
-      targets: z.array(z.string()).default([]),
-    })
-    .prefault({}),
+  ...variantOptions,
+  ...trainingOptions,
   evaluate: z
     .strictObject({
       sampling: sampling(0.7, 0.9, 32),

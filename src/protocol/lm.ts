@@ -101,8 +101,10 @@ export type TrainData =
     };
 
 export interface TrainSpec {
-  /** Weights to start from; for DPO also the reference. */
+  /** Weights to start from. */
   readonly from: VersionId;
+  /** DPO's reference, of the same architecture and vocabulary; absent = `from`. */
+  readonly reference?: VersionId;
   readonly to: VersionId;
   readonly data: TrainData;
   readonly optimizer: OptimizerConfig;

@@ -58,6 +58,15 @@ const scored = z.object({ response, text: z.string(), score: z.number(), judgeme
 
 /** Each item's prompt is a user's message, read through the version's own chat template; absent = plain text. */
 const through = z.literal('chat').exactOptional();
+/** A judgement in a judgement pair, with its rating among those of the same answer. */
+const ratedJudgement = z.object({
+  judgement,
+  text: z.string(),
+  score: z.number(),
+  elo: z.number(),
+  /** Its seq, in a list. */
+  judgements: ids,
+});
 
 /** (τ + 1)/2 of the rankings of the bench's two members; only where the trainer heeds it (CREAM). */
 const consistency = z.number().min(0).max(1).exactOptional();
@@ -81,13 +90,16 @@ export const filterReason = z.enum([
   'held-out',
   'similar',
 ]);
-export const stage = z.enum(['sft-baseline', 'sft', 'iteration']);
+/** `future`: a temporary version that an iteration makes on its way (Temporal Self-Rewarding). */
+export const stage = z.enum(['sft-baseline', 'sft', 'iteration', 'future']);
 const split = z.enum(['ift', 'eft', 'ranked', 'heldOut', 'probes']);
 
 const trainJob = z.object({
   stage,
   from: version,
   to: version,
+  /** DPO's reference where it is not `from`. */
+  reference: version.exactOptional(),
   objective: z.enum(['sft', 'dpo']),
   /** Names of the datasets, in order; they are derived from the log. */
   datasets: z.array(z.string()).min(1),
@@ -170,7 +182,16 @@ export const messageSchema = z.discriminatedUnion('type', [
   message('prompt.failed', z.object({ episode, iteration: whole, reason: z.string() })),
   message('prompts.made', z.object({ iteration: whole, episodes: whole, filtered: whole, failed: whole })),
   // responder
-  message('responses.request', z.object({ episode, iteration: whole, prompt: z.string() })),
+  message(
+    'responses.request',
+    z.object({
+      episode,
+      iteration: whole,
+      prompt: z.string(),
+      /** Who answers once more, and the first candidate's number; absent = whoever is cast, from 0. */
+      again: z.object({ version, first: whole }).exactOptional(),
+    }),
+  ),
   message('responses.made', z.object({ episode, candidates: z.array(candidate) })),
   message('responses.failed', z.object({ episode, reason: z.string() })),
   // judge
@@ -219,6 +240,87 @@ export const messageSchema = z.discriminatedUnion('type', [
       detail: z.string(),
       positives: z.array(scored),
       consistency,
+    }),
+  ),
+  // pairs looked at again with a later version's answers (Temporal Self-Rewarding)
+  message('pair.revise', z.object({ id: pair, iteration: whole, version })),
+  message(
+    'pair.revised',
+    z.object({
+      id: pair,
+      iteration: whole,
+      prompt: z.string(),
+      chosen: scored,
+      rejected: scored,
+      /** Whose answer is the chosen one. */
+      by: z.enum(['present', 'future']),
+      detail: z.string(),
+    }),
+  ),
+  // judgements compared with one another (Meta-Rewarding)
+  message(
+    'meta-judgements.request',
+    z.object({
+      episode,
+      iteration: whole,
+      prompt: z.string(),
+      response: z.object({ id: response, text: z.string() }),
+      judgements: z
+        .array(z.object({ id: judgement, seq: whole, text: z.string(), score: z.number() }))
+        .min(1),
+    }),
+  ),
+  message(
+    'meta-judgement.made',
+    z.object({
+      /** `<response>/<first>-<second>`, e.g. `1-0042/3/0.0-0.2`. */
+      id: z.string(),
+      episode,
+      iteration: whole,
+      first: judgement,
+      second: judgement,
+      player: z.string(),
+      verdict: z.discriminatedUnion('status', [
+        z.object({ status: z.literal('first') }),
+        z.object({ status: z.literal('second') }),
+        z.object({ status: z.literal('none'), reason: z.string() }),
+      ]),
+      /** What the meta-judge wrote and how it was drawn; a scorer and a likelihood have none. */
+      generation: generation.nullable(),
+    }),
+  ),
+  message('judgement-pairs.request', z.object({ iteration: whole })),
+  message(
+    'judgement-pair.made',
+    z.object({
+      /** Its episode's name: an episode gives one judgement pair or none. */
+      id: pair,
+      iteration: whole,
+      prompt: z.string(),
+      response: z.object({ id: response, text: z.string() }),
+      chosen: ratedJudgement,
+      rejected: ratedJudgement,
+      /** Seqs of the verdicts behind the ratings. */
+      metaJudgements: ids,
+    }),
+  ),
+  message(
+    'judgement-pair.withheld',
+    z.object({
+      episode,
+      iteration: whole,
+      reason: z.enum(['undisputed', 'no-verdict', 'tie', 'too-long', 'failed']),
+      detail: z.string(),
+    }),
+  ),
+  message(
+    'judgement-pairs.made',
+    z.object({
+      iteration: whole,
+      pairs: whole,
+      withheld: whole,
+      /** How often the judgement shown first, and the second, won in this iteration. */
+      wins: z.object({ first: whole, second: whole }),
     }),
   ),
   // demonstrations as chosen answers (SPIN)
@@ -430,6 +532,7 @@ export type Address =
   | 'generator'
   | 'responder'
   | 'judge'
+  | 'meta-judge'
   | 'trainer'
   | 'world'
   | 'model'

@@ -13,7 +13,7 @@ import type {
   TrainStep,
 } from './lm.js';
 import type { Address, BodyOf, Envelope, Generation, Outgoing, Received, Usage } from './messages.js';
-import type { JudgeTemplate, PromptFormat, SeedData, TrueScore } from './records.js';
+import type { JudgeTemplate, MetaJudgeTemplate, PromptFormat, SeedData, TrueScore } from './records.js';
 
 /** Time is an input. */
 export interface Clock {
@@ -79,6 +79,8 @@ export interface World {
   readonly judgeTemplate: JudgeTemplate;
   /** Templates of this world by name, beside the built-in ones. */
   readonly judgeTemplates: Readonly<Record<string, JudgeTemplate>>;
+  /** Where it needs another than the built-in one. */
+  readonly metaJudgeTemplate?: MetaJudgeTemplate;
   /** Same seed and config, same data. */
   seed(): Promise<SeedData>;
   /** The true score of an answer; undefined where the world has none, null where the prompt has no truth. */

@@ -90,3 +90,10 @@ export interface JudgeTemplate {
   /** EFT target. Slots: `justification`, `score` (written as the template writes scores). */
   readonly target: string;
 }
+
+/** A meta-judge's prompt: which of two judgements of one answer is better. Slots: `prompt`, `response`, `first`, `second`. */
+export interface MetaJudgeTemplate {
+  readonly prompt: string;
+  /** As a judge's; the words for the first and the second judgement count 1 and 2. */
+  readonly verdict: JudgeTemplate['verdict'] & { readonly words: Readonly<Record<string, number>> };
+}

@@ -3,7 +3,7 @@
  * Table 2, in our own words), prompt formats for models without and with a chat template, keywords that mark prompts a text
  * model can't answer. Rendering and reading stand in src/stages/.
  */
-import type { JudgeTemplate, PromptFormat } from './records.js';
+import type { JudgeTemplate, MetaJudgeTemplate, PromptFormat } from './records.js';
 
 /** The paper's additive 5-point scale (figure 2). */
 export const additive: JudgeTemplate = {
@@ -56,6 +56,31 @@ Assessment:
 `,
   verdict: { marker: 'Score:', min: 0, max: 5 },
   target: '{{justification}}\nScore: {{score}}',
+};
+
+/** Which of two judgements is right about a response (Meta-Rewarding, §2.3). */
+export const comparative: MetaJudgeTemplate = {
+  prompt: `Below are a user's instruction, the response an AI assistant gave to it, and two judgements of that response. Both judges were to grade it out of 5, one point for each step that it reaches: it is relevant; it deals with a substantial part; it answers the basic elements usefully; it is written from an AI assistant's point of view; it is impeccably tailored. Say which judgement grades the response more accurately and gives the better reasons. Neither their order nor their length should count.
+
+<instruction>
+{{prompt}}
+</instruction>
+<response>
+{{response}}
+</response>
+<judgement A>
+{{first}}
+</judgement A>
+<judgement B>
+{{second}}
+</judgement B>
+
+First compare them in at most 100 words. Then end with this line and nothing after it:
+Winner: <judgement A or judgement B>
+
+Comparison:
+`,
+  verdict: { marker: 'Winner:', words: { 'judgement A': 1, 'judgement B': 2 }, min: 1, max: 2 },
 };
 
 /**

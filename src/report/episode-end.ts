@@ -3,7 +3,7 @@
  * it went into.
  */
 import type { BodyOf, ScoredResponse } from '../protocol/messages.js';
-import { decide, type Episode, judgementsOf } from './episode.js';
+import { decide, type Episode, judgementsOf, pairRule } from './episode.js';
 import { handNote, type RunRecord } from './run-record.js';
 import { known, lineOf, type Trace } from './trace.js';
 
@@ -33,7 +33,8 @@ function endProblem(record: RunRecord, episode: Episode): string | undefined {
   const reason = end.type === 'pair.withheld' ? (end.body as BodyOf<'pair.withheld'>).reason : null;
   if (prompt?.type === 'prompt.filtered')
     return reason === 'filtered' ? undefined : 'its prompt was filtered, so there is no pair';
-  const computed = decide(episode);
+  const { config } = record.settingsAt(end.seq) ?? record;
+  const computed = decide(episode, pairRule(config));
   if (computed.status === 'withheld')
     return reason === computed.reason
       ? undefined
@@ -53,6 +54,7 @@ function trainingTraces({ index, weightsOf }: RunRecord, episode: Episode): read
   const { iteration, positives } = end.body;
   const wanted = [
     ...(end.type === 'pair.made' ? [`aift-M${iteration}`] : []),
+    ...(episode.revised ? [`temporal-M${iteration}`] : []),
     ...(positives.length > 0 ? [`positives-M${iteration}`] : []),
   ];
   return index
@@ -69,12 +71,28 @@ function trainingTraces({ index, weightsOf }: RunRecord, episode: Episode): read
     });
 }
 
+/** The pair once a later version had answered. */
+function revisedTrace({ revised }: Episode): readonly Trace[] {
+  if (!revised) return [];
+  const { chosen, rejected, by, detail } = revised.body;
+  return [
+    {
+      kind: 'revised',
+      title: `looked at again: ${chosen.response} (${chosen.score}) of the ${by} over ${rejected.response} (${rejected.score})`,
+      line: lineOf(revised),
+      texts: { chosen: chosen.text, rejected: rejected.text },
+      facts: { chosenJudgements: chosen.judgements, rejectedJudgements: rejected.judgements },
+      ...(detail === '' ? {} : { notes: [detail] }),
+    },
+  ];
+}
+
 /** The end of an episode: the pair, or why there is none. */
 export function endTrace(record: RunRecord, episode: Episode, parts: readonly Trace[]): Trace {
   const { end, id } = episode;
   const problem = endProblem(record, episode);
   const trainings = trainingTraces(record, episode);
-  const all = [...parts, ...trainings];
+  const all = [...parts, ...revisedTrace(episode), ...trainings];
   if (!end) return { kind: 'open', title: `episode ${id}: neither pair nor reason yet`, parts: all };
   const shared = {
     line: lineOf(end),

@@ -2,11 +2,13 @@
  * One episode gathered from the log: its prompt, answers, judgements, end, and the requests in which they were drawn. Decides
  * again, with the functions of the paper, what its judgements say.
  */
-import type { EpisodeId } from '../protocol/ids.js';
+import type { Config } from '../protocol/config.js';
+import { type EpisodeId, type VersionId, versionId } from '../protocol/ids.js';
 import type { BodyOf, Candidate, Envelope, Generation, MessageType } from '../protocol/messages.js';
 import { meanScore } from '../stages/judge.js';
 import { type Pairing, pairOf } from '../stages/pair.js';
 import { checkCandidates } from '../stages/respond.js';
+import { anchoredPairOf, poolsOf } from '../stages/variants/temporal-self-rewarding.js';
 import type { RunRecord } from './run-record.js';
 
 type Said<T extends MessageType> = Envelope & { readonly body: BodyOf<T> };
@@ -16,6 +18,9 @@ export interface Episode {
   readonly id: EpisodeId;
   readonly prompt: Said<'prompt.made'> | Said<'prompt.filtered'> | Said<'prompt.failed'> | null;
   readonly answers: Said<'responses.made'> | null;
+  /** A later version's answers, and the pair as it stands with them (Temporal Self-Rewarding). */
+  readonly again: Said<'responses.made'> | null;
+  readonly revised: Said<'pair.revised'> | null;
   readonly judgements: readonly Judgement[];
   readonly end: Said<'pair.made'> | Said<'pair.withheld'> | null;
   /** `model.request` and `score.request` in which something of this episode was asked. */
@@ -32,7 +37,8 @@ export function watchEpisode(id: EpisodeId) {
     const { id: request, items } = body as { id: string; items: readonly { id: string }[] };
     return request.startsWith('invent/')
       ? items.some((item) => item.id === id)
-      : request === `respond/${id}` || request.startsWith(`judge/${id}/`);
+      : [`respond/${id}`, `respond/${id}/past`, `respond/${id}/again`].includes(request) ||
+          request.startsWith(`judge/${id}/`);
   };
   return {
     visit(envelope: Envelope): void {
@@ -49,7 +55,9 @@ export function watchEpisode(id: EpisodeId) {
       return {
         id,
         prompt: last('prompt.made', 'prompt.filtered', 'prompt.failed') as Episode['prompt'],
-        answers: last('responses.made'),
+        answers: (said.find(({ type }) => type === 'responses.made') ?? null) as Episode['answers'],
+        again: (said.filter(({ type }) => type === 'responses.made')[1] ?? null) as Episode['again'],
+        revised: last('pair.revised'),
         judgements: [...judgements.values()],
         end: last('pair.made', 'pair.withheld') as Episode['end'],
         requests: said.filter(({ type }) => ASKED.has(type)),
@@ -58,10 +66,19 @@ export function watchEpisode(id: EpisodeId) {
   };
 }
 
-/** Answers that can be judged; empty and repeated ones can't. */
-export const usableIn = ({ answers }: Episode): readonly Candidate[] => {
+/** All answers, a later version's too. */
+export const candidatesIn = ({ answers, again }: Episode): readonly Candidate[] =>
+  [answers, again].flatMap((said) => said?.body.candidates ?? []);
+
+/** Answers that can be judged; empty and repeated ones can't. With an anchor, each version's repetitions are its own. */
+export const usableIn = ({ answers }: Episode, anchor?: VersionId): readonly Candidate[] => {
   const candidates = answers?.body.candidates ?? [];
-  return checkCandidates(candidates.map(({ text }) => text)).usable.map((i) => candidates[i]!);
+  const usable = (pool: readonly Candidate[]) =>
+    checkCandidates(pool.map(({ text }) => text)).usable.map((i) => pool[i]!);
+  if (anchor === undefined) return usable(candidates);
+  return [false, true].flatMap((past) =>
+    usable(candidates.filter(({ version }) => (version === anchor) === past)),
+  );
 };
 
 export const judgementsOf = ({ judgements }: Episode, response: string): readonly Judgement[] =>
@@ -70,9 +87,30 @@ export const judgementsOf = ({ judgements }: Episode, response: string): readonl
 export const meanOf = (episode: Episode, response: string) =>
   meanScore(judgementsOf(episode, response).map(({ body }) => body.verdict));
 
+/** The rule by which the run made pairs. */
+export interface PairRule {
+  readonly lengthControl: number;
+  readonly anchor?: VersionId;
+}
+
+export const pairRule = ({ cast, pair, temporal }: Config): PairRule => ({
+  lengthControl: pair.lengthControl,
+  ...(cast.trainer === 'temporal' && { anchor: versionId(temporal.anchor) }),
+});
+
 /** What its judgements come to. */
-export const decide = (episode: Episode): Pairing<{ response: string; text: string; score: number | null }> =>
-  pairOf(usableIn(episode).map(({ id, text }) => ({ response: id, text, score: meanOf(episode, id).score })));
+export function decide(
+  episode: Episode,
+  { lengthControl, anchor }: PairRule,
+): Pairing<{ response: string; text: string; score: number | null }> {
+  const weighed = usableIn(episode, anchor).map(({ id, text, version }) => ({
+    response: id as string,
+    text,
+    version,
+    score: meanOf(episode, id).score,
+  }));
+  return anchor === undefined ? pairOf(weighed, lengthControl) : anchoredPairOf(poolsOf(weighed, anchor));
+}
 
 export interface Drawn {
   readonly request: Said<'model.request'>;

@@ -6,6 +6,10 @@ const ABOUT: Readonly<Record<string, readonly [string, string]>> = {
     'preference: what each DPO training had (column `dataset`)',
     '"prompt", "chosen", "rejected"',
   ],
+  'judgement-preference.jsonl': [
+    'preference: the judge prompt, a better and a worse judgement (Meta-Rewarding)',
+    '"prompt", "chosen", "rejected"',
+  ],
   'kto.jsonl': [
     'unpaired preference: both sides of each pair, with their label',
     '"prompt", "completion", "label"',
@@ -50,7 +54,7 @@ ${files
   .filter(({ rows }) => rows > 0)
   .map(
     ({ name }) =>
-      `${name.replace('.jsonl', '')} = load_dataset("json", data_files="${name}", split="train").select_columns([${ABOUT[name]![1]}])`,
+      `${name.replace('.jsonl', '').replace('-', '_')} = load_dataset("json", data_files="${name}", split="train").select_columns([${ABOUT[name]![1]}])`,
   )
   .join('\n')}
 \`\`\`

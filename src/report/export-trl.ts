@@ -10,6 +10,8 @@ import type { BodyOf, Envelope, ScoredResponse } from '../protocol/messages.js';
 import type { Demonstration, EvaluationExample, JudgeTemplate, PromptFormat } from '../protocol/records.js';
 import { eftRow, iftRow } from '../stages/seed.js';
 import { chatPrompt } from '../stages/templates.js';
+import type { PairFact } from '../stages/train.js';
+import { judgementTexts } from '../stages/variants/meta-rewarding.js';
 import { type ExportFile, exportFile, type Written } from './export-file.js';
 import { README } from './export-trl-readme.js';
 
@@ -29,7 +31,7 @@ interface Open {
   readonly judges: Set<string>;
 }
 
-const FILES = ['preference', 'kto', 'sft', 'judge', 'positives'] as const;
+const FILES = ['preference', 'judgement-preference', 'kto', 'sft', 'judge', 'positives'] as const;
 type FileName = (typeof FILES)[number];
 
 export const TRL_FILES: readonly string[] = [...FILES.map((name) => `${name}.jsonl`), 'README.md'];
@@ -101,8 +103,8 @@ function rowsOf({ format, template }: TrlSource, style: TrlStyle, open: Map<stri
         ...behind(own),
       });
   };
-  const pair = (seq: number, { id, iteration, prompt, chosen, rejected }: BodyOf<'pair.made'>) => {
-    const origin = { id, dataset: `aift-M${iteration}`, seq };
+  const pair = (seq: number, dataset: string, { id, prompt, chosen, rejected }: PairFact) => {
+    const origin = { id, dataset, seq };
     put('preference', {
       prompt: asked(prompt),
       chosen: said(chosen.text),
@@ -130,6 +132,25 @@ function rowsOf({ format, template }: TrlSource, style: TrlStyle, open: Map<stri
         judgements: answer.judgements,
         ...behind(open.get(id)),
       });
+  };
+  const judgementPair = (seq: number, made: BodyOf<'judgement-pair.made'>) => {
+    const { iteration, chosen, rejected, metaJudgements } = made;
+    const [row] = judgementTexts([made], template);
+    put('judgement-preference', {
+      prompt: talk ? [{ role: 'user', content: row!.prompt }] : row!.prompt,
+      chosen: said(row!.chosen),
+      rejected: said(row!.rejected),
+      id: row!.id,
+      dataset: `judgements-M${iteration}`,
+      seq,
+      chosen_judgement: chosen.judgement,
+      rejected_judgement: rejected.judgement,
+      chosen_score: chosen.score,
+      rejected_score: rejected.score,
+      chosen_elo: chosen.elo,
+      rejected_elo: rejected.elo,
+      meta_judgements: metaJudgements,
+    });
   };
   const evaluations = (seq: number, rows: readonly EvaluationExample[]) => {
     for (const row of rows) {
@@ -163,9 +184,14 @@ function rowsOf({ format, template }: TrlSource, style: TrlStyle, open: Map<stri
       evaluations(seq, (body as BodyOf<'eft.given'>).rows as unknown as EvaluationExample[]);
     } else if (type === 'pair.made') {
       const made = body as BodyOf<'pair.made'>;
-      pair(seq, made);
+      pair(seq, `aift-M${made.iteration}`, made);
       positives(seq, made.iteration, made.prompt, made.positives, open.get(made.id));
       open.delete(made.id);
+    } else if (type === 'pair.revised') {
+      const revised = body as BodyOf<'pair.revised'>;
+      pair(seq, `temporal-M${revised.iteration}`, revised);
+    } else if (type === 'judgement-pair.made') {
+      judgementPair(seq, body as BodyOf<'judgement-pair.made'>);
     } else if (type === 'pair.withheld') {
       const { episode, iteration, positives: found } = body as BodyOf<'pair.withheld'>;
       const own = open.get(episode);

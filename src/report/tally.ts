@@ -20,6 +20,12 @@ export interface IterationTally {
   pairs: number;
   judgements: number;
   unparseable: number;
+  /** Verdicts on judgements, and the pairs of judgements that came of them (Meta-Rewarding). */
+  metaJudgements: number;
+  judgementPairs: number;
+  readonly judgementsWithheld: Partial<Record<BodyOf<'judgement-pair.withheld'>['reason'], number>>;
+  /** Pairs whose chosen answer is a future version's (Temporal Self-Rewarding). */
+  futureChosen: number;
   readonly withheld: Partial<Record<WithheldReason, number>>;
   readonly filtered: Partial<Record<FilterReason, number>>;
   /** Sum and number of readable self-scores. */
@@ -65,6 +71,10 @@ function iterationOf(tally: Tally, iteration: number): IterationTally {
     pairs: 0,
     judgements: 0,
     unparseable: 0,
+    metaJudgements: 0,
+    judgementPairs: 0,
+    judgementsWithheld: {},
+    futureChosen: 0,
     withheld: {},
     filtered: {},
     scoreSum: 0,
@@ -112,6 +122,17 @@ export function tallyMessage(tally: Tally, { type, from, body }: Envelope): void
     case 'evaluation.billed': {
       const { endpoint, usage } = body as BodyOf<'evaluation.billed'>;
       tallyUsage(tally, endpoint, 'evaluation', usage);
+      return;
+    }
+    case 'meta-judgement.made':
+      iterationOf(tally, (body as BodyOf<'meta-judgement.made'>).iteration).metaJudgements++;
+      return;
+    case 'judgement-pair.made':
+      iterationOf(tally, (body as BodyOf<'judgement-pair.made'>).iteration).judgementPairs++;
+      return;
+    case 'judgement-pair.withheld': {
+      const { iteration, reason } = body as BodyOf<'judgement-pair.withheld'>;
+      countIn(iterationOf(tally, iteration).judgementsWithheld, reason);
       return;
     }
     default:
@@ -178,6 +199,11 @@ function tallyEpisode(tally: Tally, type: Envelope['type'], body: Envelope['body
     case 'pair.made':
       iterationOf(tally, (body as BodyOf<'pair.made'>).iteration).pairs++;
       return;
+    case 'pair.revised': {
+      const { iteration, by } = body as BodyOf<'pair.revised'>;
+      if (by === 'future') iterationOf(tally, iteration).futureChosen++;
+      return;
+    }
     case 'pair.withheld': {
       const { iteration, reason } = body as BodyOf<'pair.withheld'>;
       countIn(iterationOf(tally, iteration).withheld, reason);

@@ -5,11 +5,13 @@
 import type { BodyOf, Candidate, Generation, Verdict } from '../protocol/messages.js';
 import { parseVerdict } from '../stages/judge.js';
 import {
+  candidatesIn,
   drawnIn,
   type Episode,
   type Judgement,
   judgementsOf,
   meanOf,
+  pairRule,
   scoredIn,
   usableIn,
 } from './episode.js';
@@ -109,9 +111,21 @@ function partOf({ end }: Episode, { id }: Candidate): string {
   return id === chosen.response ? ', chosen' : id === rejected.response ? ', rejected' : '';
 }
 
+/** The message that holds an answer. */
+const answeredIn = ({ answers, again }: Episode, { id }: Candidate) =>
+  again?.body.candidates.some((one) => one.id === id) ? again : answers!;
+
+const isUsable = (record: RunRecord, episode: Episode, { id }: Candidate): boolean => {
+  const { config } = record.settingsAt(episode.answers!.seq) ?? record;
+  return usableIn(episode, pairRule(config).anchor).some((one) => one.id === id);
+};
+
 export function responseTrace(record: RunRecord, episode: Episode, candidate: Candidate): Trace {
-  const said = episode.answers!;
-  const usable = usableIn(episode).some(({ id }) => id === candidate.id);
+  const said = answeredIn(episode, candidate);
+  const usable =
+    said === episode.again
+      ? judgementsOf(episode, candidate.id).length > 0
+      : isUsable(record, episode, candidate);
   const { score, valid, unparseable } = meanOf(episode, candidate.id);
   const { facts, asked } = drawing(record, episode, said.seq, candidate);
   const judged = usable ? `${scoreText(score)}, mean of ${valid}` : 'not judged: empty or repeated';
@@ -130,9 +144,7 @@ export function responseTrace(record: RunRecord, episode: Episode, candidate: Ca
 /** The whole life of an episode. */
 export function whyEpisode(record: RunRecord, episode: Episode): Trace {
   const prompt = promptTrace(record, episode);
-  const responses = (episode.answers?.body.candidates ?? []).map((one) =>
-    responseTrace(record, episode, one),
-  );
+  const responses = candidatesIn(episode).map((one) => responseTrace(record, episode, one));
   return endTrace(record, episode, [...(prompt ? [prompt] : []), ...responses]);
 }
 
@@ -146,7 +158,7 @@ export function whyResponse(record: RunRecord, episode: Episode, candidate: Cand
 
 /** One judgement, with the answer that it judges and what became of it. */
 export function whyJudgement(record: RunRecord, episode: Episode, judgement: Judgement): Trace {
-  const candidate = episode.answers!.body.candidates.find(({ id }) => id === judgement.body.response)!;
+  const candidate = candidatesIn(episode).find(({ id }) => id === judgement.body.response)!;
   const answer = whyResponse(record, episode, candidate);
   const others = answer.parts?.filter(({ line }) => line?.seq !== judgement.seq) ?? [];
   return { ...judgementTrace(record, episode, judgement), parts: [{ ...answer, parts: others }] };

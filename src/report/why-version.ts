@@ -90,7 +90,8 @@ function trainingTrace(record: RunRecord, version: string, madeSeq: number): Tra
     .findLast(({ body }) => (body as BodyOf<'model.trained'>).to === version);
   if (!trained) return null;
   const order = index.read(trained.cause);
-  const { objective, key, from, by } = order.body as BodyOf<'model.train'>;
+  const { objective, key, from, by, reference: other } = order.body as BodyOf<'model.train'>;
+  const reference = objective === 'dpo' ? (other ?? from) : null;
   const { rows, tooLong, steps, loss } = trained.body as BodyOf<'model.trained'>;
   const curve = curveTrace(record, order.seq);
   const settings = record.settingsAt(trained.seq);
@@ -98,7 +99,7 @@ function trainingTrace(record: RunRecord, version: string, madeSeq: number): Tra
     kind: 'training',
     title: `trained ${version} with ${objective === 'dpo' ? 'DPO' : 'SFT'}${by ? ', by the configured command' : ''}`,
     line: lineOf(order),
-    facts: { key, from, reference: objective === 'dpo' ? from : null, rows, tooLong, steps, lastLoss: loss },
+    facts: { key, from, reference, rows, tooLong, steps, lastLoss: loss },
     parts: [
       settings
         ? {
@@ -113,12 +114,15 @@ function trainingTrace(record: RunRecord, version: string, madeSeq: number): Tra
   };
 }
 
+const reasonsIn = (reasons: Readonly<Record<string, number | undefined>>) =>
+  Object.entries(reasons).map(([reason, count]) => `${reason} ${count}`);
+
 function behindTrace(record: RunRecord, made: Made): Trace | null {
   const own = record.tally.iterations.get(made.iteration);
   if (made.stage !== 'iteration' || !own) return null;
   const { asks, prompts, pairs, judgements, unparseable, withheld, filtered, scores, scoreSum } = own;
-  const counts = (reasons: Readonly<Record<string, number | undefined>>) =>
-    Object.entries(reasons).map(([reason, count]) => `${reason} ${count}`);
+  const { metaJudgements, judgementPairs, judgementsWithheld, futureChosen } = own;
+  const disputes = { metaJudgements, judgementPairs, judgementsWithheld: reasonsIn(judgementsWithheld) };
   return {
     kind: 'episodes',
     title: `iteration ${made.iteration}: ${prompts} prompts of ${asks} asks, ${pairs} pairs`,
@@ -127,8 +131,10 @@ function behindTrace(record: RunRecord, made: Made): Trace | null {
       judgements,
       unparseable,
       meanScore: scores > 0 ? scoreSum / scores : null,
-      withheld: counts(withheld),
-      filtered: counts(filtered),
+      withheld: reasonsIn(withheld),
+      filtered: reasonsIn(filtered),
+      ...(metaJudgements > 0 ? disputes : {}),
+      ...(futureChosen > 0 ? { futureChosen } : {}),
     },
   };
 }

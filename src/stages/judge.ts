@@ -35,7 +35,10 @@ const NUMBER = new RegExp(
 /** Nothing but punctuation to the end of the line. */
 const LINE_END = /^[ \t.*_`"')\]>]*(?:\r?\n|$)/;
 
-function lastMarker(completion: string, template: JudgeTemplate): RegExpExecArray | undefined {
+function lastMarker(
+  completion: string,
+  template: Pick<JudgeTemplate, 'verdict'>,
+): RegExpExecArray | undefined {
   return [...completion.matchAll(markerPattern(template.verdict.marker))].at(-1);
 }
 
@@ -43,7 +46,7 @@ function lastMarker(completion: string, template: JudgeTemplate): RegExpExecArra
  * The score that stands after the last marker of the completion. Decimals count; `4/5` is 4 on a scale that ends at 5,
  * `4/10` is out of range. A last marker without a score makes the judgement unparseable, whatever stood before.
  */
-export function parseVerdict(completion: string, template: JudgeTemplate): Verdict {
+export function parseVerdict(completion: string, template: Pick<JudgeTemplate, 'verdict'>): Verdict {
   const marker = lastMarker(completion, template);
   if (!marker) return unparseable('no-marker');
   const rest = completion.slice(marker.index + marker[0].length);

@@ -12,6 +12,9 @@ export const keys = {
   respond: (seed: number, response: ResponseId): RngKey => keyOf(seed, 'respond', response),
   judge: (seed: number, response: ResponseId, member: number, sample: number, attempt: number): RngKey =>
     keyOf(seed, 'judge', response, member, sample, attempt),
+  /** A meta-judge's view of two judgements of a response, each named `member.sample`. */
+  meta: (seed: number, response: ResponseId, first: string, second: string): RngKey =>
+    keyOf(seed, 'meta-judge', response, first, second),
   /** A version's answer to a demonstration's prompt (SPIN). */
   demonstrate: (seed: number, version: VersionId, demonstration: string): RngKey =>
     keyOf(seed, 'demonstrate', version, demonstration),

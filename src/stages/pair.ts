@@ -24,7 +24,7 @@ export type Pairing<C extends ScoredCandidate> =
     };
 
 /** Means of the same scores in another order may differ by this; it is no preference. */
-const EQUAL = 1e-9;
+export const EQUAL = 1e-9;
 
 const isScored = <C extends ScoredCandidate>(candidate: C): candidate is Scored<C> =>
   candidate.score !== null;
@@ -54,7 +54,7 @@ export function pairOf<C extends ScoredCandidate>(candidates: readonly C[], leng
   return { status: 'pair', chosen, rejected };
 }
 
-const withheld = (
+export const withheld = (
   reason: Extract<WithheldReason, 'too-few' | 'unparseable' | 'tie'>,
   detail: string,
 ): Pairing<never> => ({ status: 'withheld', reason, detail });

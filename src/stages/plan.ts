@@ -9,6 +9,7 @@ import type { BodyOf } from '../protocol/messages.js';
 import { cream } from './variants/cream.js';
 import { IPO } from './variants/ipo.js';
 import { iterativeRpo } from './variants/iterative-rpo.js';
+import { groupStart } from './variants/online-dpo.js';
 
 export interface PlanOptions {
   readonly player: TrainerPlayer;
@@ -18,6 +19,8 @@ export interface PlanOptions {
   readonly alpha?: number;
   /** Of `command`: whether it does SFT too. */
   readonly commandStages?: 'dpo' | 'all';
+  /** Iterations in a row that share DPO's reference (online DPO); absent = 1. */
+  readonly rounds?: number;
 }
 
 export type Plan = Omit<BodyOf<'model.train'>, 'key' | 'stage' | 'to'>;
@@ -30,14 +33,20 @@ const BY_COMMAND = { by: 'command' } as const;
 
 /** `consistencies`: of the iteration's episodes, where they have any. */
 export function planOf(
-  { player, eft, alpha = 1, commandStages }: PlanOptions,
+  { player, eft, alpha = 1, rounds = 1, commandStages }: PlanOptions,
   { stage, iteration, from }: BodyOf<'training.request'>,
   consistencies: Readonly<Record<string, number>>,
 ): Plan {
   const bySft = player === 'command' && commandStages === 'all' ? BY_COMMAND : {};
   if (stage === 'sft-baseline') return { from, objective: 'sft', datasets: ['ift'], ...bySft };
   if (stage === 'sft') return { from, objective: 'sft', datasets: seedData(eft), ...bySft };
-  const pairs: Plan = { from, objective: 'dpo', datasets: [`aift-${versionOf(iteration)}`] };
+  const reference = versionOf(groupStart(iteration, rounds));
+  const pairs: Plan = {
+    from,
+    ...(reference !== from && { reference }),
+    objective: 'dpo',
+    datasets: [`aift-${versionOf(iteration)}`],
+  };
   switch (player) {
     case 'dpo':
       return pairs;
@@ -49,6 +58,10 @@ export function planOf(
       return { ...pairs, recipe: { ...iterativeRpo(alpha) } };
     case 'cream':
       return { ...pairs, recipe: { ...cream(consistencies) } };
+    case 'meta-rewarding':
+      return { ...pairs, datasets: [...pairs.datasets, `judgements-${versionOf(iteration)}`] };
+    case 'temporal':
+      return stage === 'future' ? pairs : { ...pairs, datasets: [`temporal-${versionOf(iteration)}`] };
     case 'spin':
       return { ...pairs, datasets: [`spin-${versionOf(iteration)}`] };
     case 'sft-positives':

@@ -24,7 +24,7 @@ const page = (file: string) => readFileSync(join(import.meta.dirname, '../../doc
 afterEach(() => vi.restoreAllMocks());
 
 describe('soliloquy machines', () => {
-  it('without a name lists the six, one line each', async () => {
+  it('without a name lists the seven, one line each', async () => {
     const lines = (await printed()).trimEnd().split('\n');
     expect(lines.map((line) => line.split(' ')[0])).toEqual([
       'coordinator',
@@ -32,6 +32,7 @@ describe('soliloquy machines', () => {
       'episode',
       'responder',
       'judge',
+      'meta-judge',
       'trainer',
     ]);
     expect(lines.every((line) => line.length > 30)).toBe(true);
@@ -48,11 +49,11 @@ describe('soliloquy machines', () => {
     );
     expect(JSON.parse(await printed('episode', '--json'))).toEqual(JSON.parse(page('episode.json')));
     expect((JSON.parse(await printed('--json')) as { name: string }[]).map(({ name }) => name)).toHaveLength(
-      6,
+      7,
     );
   });
 
-  it('another name is wrong usage and says the six', async () => {
+  it('another name is wrong usage and says the seven', async () => {
     await expect(printed('narrator')).rejects.toMatchObject({
       code: 'usage',
       fields: { fix: expect.stringContaining('coordinator') },

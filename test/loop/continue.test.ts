@@ -128,7 +128,15 @@ const configs = fc.record({
   ),
   generator: fc.constantFrom('live', 'frozen:SFT'),
   responder: fc.constantFrom('live', 'lagged:1'),
-  trainer: fc.constantFrom<Config['cast']['trainer']>('dpo', 'sft-positives', 'ipo', 'irpo', 'spin'),
+  trainer: fc.constantFrom<Config['cast']['trainer']>(
+    'dpo',
+    'sft-positives',
+    'ipo',
+    'irpo',
+    'spin',
+    'meta-rewarding',
+    'temporal',
+  ),
   lengthControl: fc.constantFrom(0, 0.4),
   iterations: fc.constantFrom(1, 2),
   asks: fc.integer({ min: 1, max: 7 }),
@@ -192,14 +200,16 @@ describe('any run', () => {
   }, 600_000);
 });
 
-it.each(['ipo', 'irpo', 'spin', 'cream'] as const)(
+it.each(['ipo', 'irpo', 'spin', 'cream', 'meta-rewarding', 'temporal'] as const)(
   'a run of the trainer %s is replayed clean, forked in each of its stages and resumed from there it comes to the same outcome',
   async (trainer) => {
     const judge = trainer === 'cream' ? 'ensemble:[implicit,implicit:1]' : 'live';
     // More demonstrations than one lot holds.
     const world = { demonstrations: trainer === 'spin' ? 120 : 16 };
+    // A past version that is another than the newest; a meta-judge that always has a verdict.
+    const variant: ConfigPart = { temporal: { anchor: 'M0' }, meta: { reading: 'likelier' } };
     const parent = await record(
-      config({ cast: { trainer, judge }, iterations: 1, invent: { asks: 3 }, world }),
+      config({ cast: { trainer, judge }, iterations: 1, invent: { asks: 3 }, world, ...variant }),
     );
     expect(parent.end.status).toBe('finished');
     const { outcomeHash } = parent.end;

@@ -1,4 +1,4 @@
-/** What all six machines have in common. */
+/** What all seven machines have in common. */
 import { describe, expect, it } from 'vitest';
 import { type AnyMachineSnapshot, type AnyStateMachine, initialTransition, transition } from 'xstate';
 import { type MachineName, machines } from '../../actors/machines.js';
@@ -8,11 +8,12 @@ import { cellOf, leavesOf } from '../../machines/describe.js';
 import { episodeMachine } from '../../machines/episode.js';
 import { generatorMachine } from '../../machines/generator.js';
 import { judgeMachine } from '../../machines/judge.js';
+import { metaJudgeMachine } from '../../machines/meta-judge.js';
 import { responderMachine } from '../../machines/responder.js';
 import { trainerMachine } from '../../machines/trainer.js';
 import { episodeId } from '../../src/protocol/ids.js';
 import type { Envelope, MessageType, Received } from '../../src/protocol/messages.js';
-import { type LoopOptions, runLoop } from '../support/loop.js';
+import { type LoopOptions, metaJudging, runLoop } from '../support/loop.js';
 import {
   bodies,
   failure,
@@ -53,11 +54,15 @@ const made: Record<MachineName, { machine: AnyStateMachine; input: unknown }> = 
   episode: { machine: episodeMachine, input: { id: episodeId(1, 0), iteration: 1, maxScore: 5 } },
   responder: { machine: responderMachine, input: { ...shared, candidates: 3 } },
   judge: { machine: judgeMachine, input: { ...shared, members: [live], samples: 2, template, redraws: 1 } },
+  'meta-judge': { machine: metaJudgeMachine, input: { ...shared, ...metaJudging } },
   trainer: {
     machine: trainerMachine,
     input: { seed: 3, player: 'dpo', eft: true, creditLot: 1, retries: 1 },
   },
 };
+/** The meta-judge is spoken to by one trainer alone. */
+const loopFor = (name: string, change: Partial<LoopOptions> = {}) =>
+  runLoop({ ...options, ...(name === 'meta-judge' && { trainer: 'meta-rewarding' }), ...change });
 const names = Object.keys(machines) as MachineName[];
 const pausing = names.filter((name) => name !== 'episode');
 const heardBy = (log: readonly Envelope[], name: string): Received[] =>
@@ -97,7 +102,7 @@ describe('every machine', () => {
 
   it.each(pausing)('A2 %s holds all but pause and resume, and takes it in order afterwards', (name) => {
     const { machine, input } = made[name];
-    const heard = heardBy(runLoop({ ...options, pauses: 0 }), name);
+    const heard = heardBy(loopFor(name, { pauses: 0 }), name);
     const cut = Math.ceil(heard.length / 3);
     const straight = machineRole(machine, input);
     const halting = machineRole(machine, input);
@@ -144,7 +149,7 @@ describe('every machine', () => {
 
   it.each(names)('A4 %s goes on from its JSON as from itself, at every message', (name) => {
     const { machine, input } = made[name];
-    const log = runLoop(options);
+    const log = loopFor(name);
     const heard = heardBy(
       log,
       name === 'episode'
@@ -179,6 +184,7 @@ describe('every machine', () => {
       'answered',
       'judged',
       'working.ready',
+      'reanswered',
     ]);
     const visit = (name: MachineName, input: unknown, heard: readonly Received[]) => {
       const role = machineRole(made[name].machine, input);
@@ -209,6 +215,21 @@ describe('every machine', () => {
       spin: { sampling, format, retries: 1 },
     };
     visit('trainer', spin, heardBy(runLoop({ ...options, failing: 0, trainer: 'spin' }), 'trainer'));
+    for (const seed of [3, 4, 5]) {
+      const own = { ...options, seed, samples: 1, iterations: 2 };
+      const meta = runLoop({ ...own, samples: 3, trainer: 'meta-rewarding' });
+      visit('meta-judge', { ...(made['meta-judge'].input as object), seed }, heardBy(meta, 'meta-judge'));
+      const metaTrainer = { ...(made.trainer.input as object), seed, player: 'meta-rewarding' };
+      visit('trainer', metaTrainer, heardBy(meta, 'trainer'));
+      const temporal = runLoop({ ...own, trainer: 'temporal' });
+      visit('trainer', { ...metaTrainer, player: 'temporal' }, heardBy(temporal, 'trainer'));
+      for (const address of new Set(temporal.map(({ to }) => to).filter((to) => to.startsWith('episode:'))))
+        visit(
+          'episode',
+          { id: address.slice(8), iteration: Number(address.slice(8, 9)), maxScore: 5, anchor: 'M0' },
+          heardBy(temporal, address),
+        );
+    }
     const apprentice = { ...(made.coordinator.input as object), apprentice: true };
     visit(
       'coordinator',

@@ -95,6 +95,18 @@ describe('the coordinator', () => {
     ]);
   });
 
+  it('C7 in rounds each version is measured against the one before, the group’s start and the baseline', () => {
+    const { said } = walk(coordinatorOf({ iterations: 3, rounds: 2 }));
+    const steps = bodies(said, 'evaluation.request').map(
+      ({ version, against, reference }) => `${version} against ${against} from ${reference}`,
+    );
+    expect(steps.slice(3)).toEqual([
+      'M2 against M1,SFT from M1',
+      'M3 against M2,M1,SFT from M1',
+      'M4 against M3,SFT from M3',
+    ]);
+  });
+
   it('C3 ends with all versions', () => {
     const { said, states } = walk();
     expect(bodies(said, 'run.finished')).toEqual([{ versions: ['M0', 'SFT', 'M1', 'M2', 'M3'] }]);
@@ -134,6 +146,17 @@ describe('the coordinator', () => {
       roles.map((role) => `run.resume > ${role}`),
     );
     expect(coordinator.receive(received('run.resume', {}))).toEqual([]);
+  });
+
+  it('C4 passes them to the meta-judge too where one plays', () => {
+    const coordinator = coordinatorOf({ metaJudge: true });
+    const told = ['generator', 'responder', 'judge', 'trainer', 'meta-judge'];
+    expect(types(coordinator.receive(received('run.pause', {})))).toEqual(
+      told.map((one) => `run.pause > ${one}`),
+    );
+    expect(types(coordinator.receive(received('run.resume', {})))).toEqual(
+      told.map((one) => `run.resume > ${one}`),
+    );
   });
 
   it('C4 what came in a pause is taken after it', () => {

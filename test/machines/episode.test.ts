@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { machineRole } from '../../actors/role.js';
+import { type MachineRole, machineRole } from '../../actors/role.js';
 import { episodeMachine } from '../../machines/episode.js';
-import { episodeId, judgementId, responseId } from '../../src/protocol/ids.js';
+import { episodeId, judgementId, pairId, responseId, versionId } from '../../src/protocol/ids.js';
 import type { Outgoing, Verdict } from '../../src/protocol/messages.js';
 import { bodies, generationOf, received, score, types, unread } from '../support/messages.js';
 
@@ -84,6 +84,133 @@ describe('an episode', () => {
     const tied = bodies(judgedBy([1, 1, 1], [1, 2, 3]), 'pair.withheld')[0]!;
     expect(tied.reason).toBe('tie');
     expect(tied).not.toHaveProperty('consistency');
+  });
+
+  describe('with a past version (Temporal Self-Rewarding)', () => {
+    const versions = (of: readonly (readonly [string, string])[], first = 0) =>
+      received('responses.made', {
+        episode: id,
+        candidates: of.map(([text, version], c) => ({
+          ...generationOf(text),
+          version: versionId(version),
+          id: responseId(id, first + c),
+        })),
+      });
+    const judge = (episode: MachineRole, said: readonly Outgoing[], value: (text: string) => number) => {
+      const [request] = bodies(said, 'judgements.request');
+      return request!.responses.flatMap(({ id: response, text }, i, all) => {
+        const own = { id: judgementId(response, 0, 0), response, player: 'live', generation: null };
+        const left = all.length - 1 - i;
+        return episode.receive(received('judgement.made', { ...own, verdict: score(value(text)), left }));
+      });
+    };
+    const values: Record<string, number> = { good: 4, poor: 0, old: 3, older: 2, better: 5 };
+    const worth = (text: string) => values[text]!;
+    const paired = () => {
+      const episode = machineRole(episodeMachine, { id, iteration: 2, maxScore: 5, anchor: versionId('M1') });
+      episode.receive(promptMade());
+      const asked = episode.receive(
+        versions([
+          ['good', 'M2'],
+          ['poor', 'M2'],
+          ['old', 'M1'],
+          ['good', 'M1'],
+          ['older', 'M1'],
+        ]),
+      );
+      return { episode, asked, said: judge(episode, asked, worth) };
+    };
+    const lookAgain = () =>
+      received('pair.revise', { id: pairId(id), iteration: 2, version: versionId('M3-future') });
+
+    it('E7 judges each version’s own different answers, and rejects only the past one’s', () => {
+      const { episode, asked, said } = paired();
+      expect(bodies(asked, 'judgements.request')[0]!.responses.map(({ text }) => text)).toEqual([
+        'good',
+        'poor',
+        'old',
+        'good',
+        'older',
+      ]);
+      expect(bodies(said, 'pair.made')).toMatchObject([
+        { chosen: { text: 'good', response: responseId(id, 0) }, rejected: { text: 'older' } },
+      ]);
+      expect(episode.snapshot.status).toBe('active');
+    });
+
+    it('E8 a later version’s better answer takes the chosen’s place; nothing new is judged twice', () => {
+      const { episode } = paired();
+      const [asked] = bodies(episode.receive(lookAgain()), 'responses.request');
+      expect(asked).toMatchObject({ again: { version: 'M3-future', first: 5 } });
+      const said = episode.receive(
+        versions(
+          [
+            ['good', 'M3-future'],
+            ['better', 'M3-future'],
+          ],
+          5,
+        ),
+      );
+      expect(bodies(said, 'judgements.request')[0]!.responses).toEqual([
+        { id: responseId(id, 6), text: 'better' },
+      ]);
+      const end = judge(episode, said, worth);
+      expect(bodies(end, 'pair.revised')).toMatchObject([
+        { by: 'future', chosen: { text: 'better', score: 5 }, rejected: { text: 'older', score: 2 } },
+      ]);
+      expect(episode.snapshot.status).toBe('done');
+    });
+
+    it('E8 the pair stands where nothing is new or the answers fail, and the reason is told', () => {
+      const same = paired().episode;
+      same.receive(lookAgain());
+      const kept = same.receive(versions([['good', 'M3-future']], 5));
+      expect(bodies(kept, 'pair.revised')).toMatchObject([{ by: 'present', chosen: { text: 'good' } }]);
+      const broken = paired().episode;
+      broken.receive(lookAgain());
+      const failed = broken.receive(received('responses.failed', { episode: id, reason: 'no memory' }));
+      expect(bodies(failed, 'pair.revised')).toMatchObject([{ by: 'present', detail: 'no memory' }]);
+    });
+  });
+
+  it('E9 has the judgements of the answer that is most disputed compared, or says that none is', () => {
+    const judgedBy = (scores: readonly (readonly number[])[]) => {
+      const episode = machineRole(episodeMachine, { id, iteration: 1, maxScore: 5, metaJudge: true });
+      episode.receive(promptMade());
+      episode.receive(answersMade(scores.map((_, c) => `answer ${c}`)));
+      const all = scores.flatMap((values, c) =>
+        values.map((value, sample) => ({
+          id: judgementId(responseId(id, c), 0, sample),
+          response: responseId(id, c),
+          player: 'live',
+          verdict: score(value),
+          generation: generationOf(`it is ${value}`),
+        })),
+      );
+      return all.flatMap((one, i) =>
+        episode.receive(received('judgement.made', { ...one, left: all.length - 1 - i })),
+      );
+    };
+    const said = judgedBy([
+      [4, 4],
+      [1, 3],
+    ]);
+    expect(types(said)).toEqual(['meta-judgements.request > meta-judge', 'pair.made > trainer']);
+    expect(bodies(said, 'meta-judgements.request')).toMatchObject([
+      {
+        response: { id: responseId(id, 1), text: 'answer 1' },
+        judgements: [
+          { text: 'it is 1', score: 1 },
+          { text: 'it is 3', score: 3 },
+        ],
+      },
+    ]);
+    const agreed = judgedBy([
+      [4, 4],
+      [1, 1],
+    ]);
+    expect(types(agreed)).toEqual(['judgement-pair.withheld > record', 'pair.made > trainer']);
+    expect(bodies(agreed, 'judgement-pair.withheld')).toMatchObject([{ reason: 'undisputed' }]);
   });
 
   it('E2 ends filtered or failed where its prompt does', () => {

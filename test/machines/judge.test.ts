@@ -64,6 +64,20 @@ describe('the judge', () => {
     ]);
   });
 
+  it('J10 in rounds the whole group is judged by the versions at its start; the keys stay the episode’s own', () => {
+    const versionsAt = (t: number) =>
+      asked(
+        judgeOf('ensemble:[live,lagged:1,frozen:SFT]', { rounds: 3 }).receive(request(episodeId(t, 7), t)),
+      ).map(({ version }) => version);
+    expect(versionsAt(3)).toEqual(['M1', 'M0', 'SFT']);
+    expect(versionsAt(4)).toEqual(['M4', 'M3', 'SFT']);
+    const keysOf = (rounds: number) =>
+      asked(judgeOf('live', { rounds }).receive(request(episodeId(2, 7), 2)))[0]!.items.map(
+        ({ keys }) => keys,
+      );
+    expect(keysOf(3)).toEqual(keysOf(1));
+  });
+
   it('J2 speaks once all verdicts are in: ordered, counting down to 0', () => {
     const judge = judgeOf('ensemble:[live,frozen:SFT]');
     const [first, second] = asked(judge.receive(request()));

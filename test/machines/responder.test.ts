@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { machineRole } from '../../actors/role.js';
-import { responderMachine } from '../../machines/responder.js';
-import { episodeId, responseId } from '../../src/protocol/ids.js';
+import { type ResponderInput, responderMachine } from '../../machines/responder.js';
+import { episodeId, responseId, versionOf } from '../../src/protocol/ids.js';
 import { bodies, failure, format, received, resultOf, sampling, types } from '../support/messages.js';
 
-const responderOf = (retries = 1) =>
+const responderOf = (retries = 1, change: Partial<ResponderInput> = {}) =>
   machineRole(responderMachine, {
     seed: 1,
     cast: { player: 'lagged', by: 1 },
@@ -12,6 +12,7 @@ const responderOf = (retries = 1) =>
     sampling,
     format,
     retries,
+    ...change,
   });
 const request = (ask: number) =>
   received('responses.request', { episode: episodeId(2, ask), iteration: 2, prompt: `p${ask}` });
@@ -29,6 +30,49 @@ describe('the responder', () => {
       [0, 1, 2].map((c) => [responseId(episodeId(2, 0), c), `answer ${c}`]),
     );
     expect(responder.snapshot.value).toEqual({ working: 'idle' });
+  });
+
+  describe('R4 beside a past version', () => {
+    const anchored = (anchor: number) => responderOf(1, { anchor: versionOf(anchor) });
+
+    it('R4 answers when both are in, the past version’s candidates counted on, whoever is first', () => {
+      const responder = anchored(0);
+      const [own, past] = bodies(responder.receive(request(0)), 'model.request');
+      expect([own!.version, past!.version]).toEqual(['M1', 'M0']);
+      expect(new Set([...own!.items[0]!.keys, ...past!.items[0]!.keys].map(String)).size).toBe(6);
+      expect(responder.receive(result(past!))).toEqual([]);
+      const [made] = bodies(responder.receive(result(own!)), 'responses.made');
+      expect(made!.candidates.map(({ id }) => id)).toEqual(
+        [0, 1, 2, 3, 4, 5].map((c) => responseId(episodeId(2, 0), c)),
+      );
+      expect(responder.snapshot.value).toEqual({ working: 'idle' });
+    });
+
+    it('R4 asks once where the past version is the one that is cast, and where a later one is to answer', () => {
+      expect(bodies(anchored(1).receive(request(0)), 'model.request')).toHaveLength(1);
+      const again = { version: versionOf(9), first: 6 };
+      const body = { episode: episodeId(2, 0), iteration: 2, prompt: 'p0', again };
+      const responder = anchored(0);
+      const [asked, ...rest] = bodies(
+        responder.receive(received('responses.request', body)),
+        'model.request',
+      );
+      expect([asked!.version, rest.length]).toEqual(['M9', 0]);
+      const [made] = bodies(responder.receive(result(asked!)), 'responses.made');
+      expect(made!.candidates.map(({ id }) => id)).toEqual(
+        [6, 7, 8].map((c) => responseId(episodeId(2, 0), c)),
+      );
+    });
+
+    it('R4 fails once where either does, after the other has answered', () => {
+      const responder = anchored(0);
+      const [own, past] = bodies(responder.receive(request(0)), 'model.request');
+      responder.receive(failure(own!.id));
+      expect(responder.receive(failure(own!.id, 'no memory'))).toEqual([]);
+      expect(bodies(responder.receive(result(past!)), 'responses.failed')).toEqual([
+        { episode: '2-0000', reason: 'no memory' },
+      ]);
+    });
   });
 
   it('R1 answers in any order, each to its episode', () => {

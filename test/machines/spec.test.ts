@@ -24,7 +24,7 @@ describe('machines/SPEC.md', () => {
 
   it('holds the tables of the machines as they are', () => {
     const wanted = spec.replace(
-      /(<!-- table:(\w+) -->\n)[\s\S]*?(<!-- end -->)/g,
+      /(<!-- table:([\w-]+) -->\n)[\s\S]*?(<!-- end -->)/g,
       (_, open: string, name: MachineName, end: string) =>
         `${open}\n${tableOf(machines[name].describe())}\n\n${end}`,
     );

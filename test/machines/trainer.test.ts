@@ -151,6 +151,24 @@ describe('the trainer', () => {
     expect(jobOf({ player: 'dpo', commandStages: 'all' }, sft)).not.toHaveProperty('by');
   });
 
+  it('T9 in rounds DPO goes on from the newest version and refers to the one at the group’s start; the lineage says so', () => {
+    const trainer = trainerOf({ rounds: 2 });
+    const jobOf = (t: number) => {
+      const [from, to] = [versionOf(t), versionOf(t + 1)];
+      const said = trainer.receive(request({ iteration: t, from, to, episodes: 0 }));
+      const [made] = bodies(trainer.receive(trained({ from, to })), 'version.made');
+      return [bodies(said, 'model.train')[0]!, made!] as const;
+    };
+    const [first, m2] = jobOf(1);
+    expect(first).toMatchObject({ from: 'M1', to: 'M2' });
+    expect(first).not.toHaveProperty('reference');
+    expect(m2.reference).toBe('M1');
+    const [second, m3] = jobOf(2);
+    expect(second).toMatchObject({ from: 'M2', to: 'M3', reference: 'M1', datasets: ['aift-M2'] });
+    expect(m3).toMatchObject({ from: 'M2', reference: 'M1' });
+    expect(jobOf(3)[0]).not.toHaveProperty('reference');
+  });
+
   it('T8 CREAM: the recipe’s agreement is the mean of what the iteration’s episodes say, paired or not', () => {
     const trainer = trainerOf({ player: 'cream' });
     const saying = (message: ReturnType<typeof paired> | ReturnType<typeof withheld>, consistency: number) =>
@@ -168,6 +186,79 @@ describe('the trainer', () => {
       request({ iteration: 2, from: versionOf(2), to: versionOf(3), episodes: 0 }),
     );
     expect(bodies(next, 'model.train')[0]!.recipe!.agreement).toBe(1);
+  });
+
+  it('T10 Meta-Rewarding: asks for the judgement pairs once the episodes are closed, and trains on both', () => {
+    const trainer = trainerOf({ player: 'meta-rewarding' });
+    for (const ask of [0, 1]) trainer.receive(paired(ask));
+    trainer.receive(request());
+    const asked = trainer.receive(withheld(2));
+    expect(types(asked)).toContain('judgement-pairs.request > meta-judge');
+    expect(bodies(asked, 'model.train')).toEqual([]);
+    const sum = { iteration: 1, pairs: 1, withheld: 1, wins: { first: 1, second: 1 } };
+    const [job] = bodies(trainer.receive(received('judgement-pairs.made', sum)), 'model.train');
+    expect(job).toMatchObject({ from: 'M1', objective: 'dpo', datasets: ['aift-M1', 'judgements-M1'] });
+    const seed = trainerOf({ player: 'meta-rewarding' });
+    const first = request({ stage: 'sft', iteration: 0, from: versionOf(0), to: versionOf(1), episodes: 0 });
+    expect(types(seed.receive(first))).toEqual(['model.train > model']);
+  });
+
+  describe('Temporal Self-Rewarding', () => {
+    const future = versionId('M2-future');
+    const revised = (ask: number) =>
+      received('pair.revised', {
+        id: pairId(episodeId(1, ask)),
+        iteration: 1,
+        prompt: 'p',
+        chosen: scored(0, 5),
+        rejected: scored(1, 1),
+        by: 'present',
+        detail: '',
+      });
+    const begun = (change: Partial<TrainerInput> = {}) => {
+      const trainer = trainerOf({ player: 'temporal', ...change });
+      for (const message of [paired(0), paired(1), withheld(2)]) trainer.receive(message);
+      return { trainer, said: trainer.receive(request()) };
+    };
+
+    it('T11 makes a temporary version on the first pairs, has each pair looked at again, then the version itself from where it began', () => {
+      const { trainer, said } = begun();
+      expect(bodies(said, 'model.train')).toMatchObject([
+        { stage: 'future', from: 'M1', to: 'M2-future', datasets: ['aift-M1'] },
+      ]);
+      const next = trainer.receive(trained({ to: future }));
+      expect(types(next)).toEqual([
+        'version.made > record',
+        'pair.revise > episode:1-0000',
+        'pair.revise > episode:1-0001',
+      ]);
+      expect(bodies(next, 'version.made')).toMatchObject([
+        { version: 'M2-future', from: 'M1', reference: 'M1' },
+      ]);
+      expect(bodies(next, 'pair.revise')[0]!.version).toBe('M2-future');
+      expect(trainer.receive(revised(1))).toEqual([]);
+      expect(bodies(trainer.receive(revised(0)), 'model.train')).toMatchObject([
+        { stage: 'iteration', from: 'M1', to: 'M2', datasets: ['temporal-M1'] },
+      ]);
+      expect(types(trainer.receive(trained()))).toEqual(['version.made > coordinator']);
+    });
+
+    it('T11 without a pair there is no temporary version', () => {
+      const trainer = trainerOf({ player: 'temporal' });
+      trainer.receive(withheld(0));
+      expect(bodies(trainer.receive(request({ episodes: 1 })), 'model.train')).toMatchObject([
+        { stage: 'iteration', to: 'M2' },
+      ]);
+    });
+
+    it('T5 a temporary version that can’t be trained is tried again, then reported once', () => {
+      const { trainer, said } = begun({ retries: 1 });
+      const [job] = bodies(said, 'model.train');
+      expect(bodies(trainer.receive(failure('train/M2-future')), 'model.train')).toEqual([job]);
+      expect(bodies(trainer.receive(failure('train/M2-future', 'no memory')), 'training.failed')).toEqual([
+        { to: 'M2-future', reason: 'no memory' },
+      ]);
+    });
   });
 
   describe('SPIN', () => {

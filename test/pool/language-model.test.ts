@@ -171,6 +171,35 @@ describe('language model over worker threads', () => {
     expect(curve.at(-1)!.accuracy).toBe(1);
   });
 
+  it('DPO with another reference starts at its log-ratios, and leaves the same weights where that is what it starts from', async () => {
+    const spec = specOf(
+      { objective: 'dpo', rows: pairsOf(4), beta: 0.5 },
+      { epochs: 1, batchSize: 4, dropout: 0 },
+    );
+    const moved = nextVersion();
+    await model.train({ ...spec, to: moved });
+    const targets = pairsOf(4).map(({ chosen, rejected }) => [chosen, rejected] as const);
+    const sums = async (version: typeof moved) => {
+      const scored = await model.score(
+        version,
+        targets.flat().map(({ ids }) => ids),
+      );
+      return scored.map((row, i) => row.subarray(targets.flat()[i]!.targetStart).reduce((a, b) => a + b, 0));
+    };
+    const [now, then] = [await sums(moved), await sums(M0)];
+    const ratios = now.map((one, i) => one - then[i]!);
+    const margins = targets.map((_, i) => 0.5 * (ratios[2 * i]! - ratios[2 * i + 1]!));
+    const first = async (reference?: typeof moved) =>
+      model.train({ ...spec, from: moved, to: nextVersion(), ...(reference && { reference }) });
+    const other = await first(M0);
+    expect(other.curve[0]!.margin).toBeCloseTo(margins.reduce((a, b) => a + b, 0) / 4, 4);
+    expect(Math.abs(other.curve[0]!.margin!)).toBeGreaterThan(0.001);
+    const own = await first();
+    expect(own.curve[0]!.margin).toBeCloseTo(0, 5);
+    expect((await first(moved)).weightsHash).toBe(own.weightsHash);
+    expect(other.weightsHash).not.toBe(own.weightsHash);
+  });
+
   it('dropout is active in training and off in scoring', async () => {
     const losses = async (dropout: number) => {
       const still = { dropout, epochs: 1, warmupSteps: 0, learningRate: 0, finalLearningRate: 0 };

@@ -7,7 +7,7 @@ import { runLoop } from '../support/loop.js';
 import { meaningsIn, messageTypes, RECORDS, tableOf } from '../support/schema-tables.js';
 
 const file = join(import.meta.dirname, '../../docs/log-format.md');
-const BLOCK = /(<!-- fields:([\w.]+) -->\n)([\s\S]*?)(<!-- end -->)/g;
+const BLOCK = /(<!-- fields:([\w.-]+) -->\n)([\s\S]*?)(<!-- end -->)/g;
 
 /** Without what a formatter may change: padding of table cells, empty lines. */
 const plain = (text: string) => text.replace(/ +/g, ' ').replace(/-{3,}/g, '---').replace(/\n+/g, '\n');

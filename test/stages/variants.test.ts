@@ -1,13 +1,32 @@
 /** Each variant's one mechanism, against numbers worked out by hand. */
 import { describe, expect, it } from 'vitest';
 import { likelihoodWeights, pairLoss } from '../../src/lm/pair-loss.js';
-import { type EpisodeId, pairId } from '../../src/protocol/ids.js';
+import {
+  type EpisodeId,
+  type JudgementId,
+  type PairId,
+  pairId,
+  type ResponseId,
+  type VersionId,
+} from '../../src/protocol/ids.js';
 import { pairOf } from '../../src/stages/pair.js';
+import { judgePrompt } from '../../src/stages/templates.js';
 import { consistencyOf, cream, likelihoodRequest, rewardOf } from '../../src/stages/variants/cream.js';
 import { IPO } from '../../src/stages/variants/ipo.js';
 import { iterativeRpo } from '../../src/stages/variants/iterative-rpo.js';
+import {
+  battleMatrix,
+  eloOf,
+  judgementPairOf,
+  judgementTexts,
+  type Met,
+  mostDisputed,
+  positionWeights,
+} from '../../src/stages/variants/meta-rewarding.js';
+import { groupStart } from '../../src/stages/variants/online-dpo.js';
 import { spinTexts } from '../../src/stages/variants/spin.js';
-import { format, generationOf } from '../support/messages.js';
+import { anchoredPairOf, futureGuided, poolsOf } from '../../src/stages/variants/temporal-self-rewarding.js';
+import { format, generationOf, template } from '../support/messages.js';
 
 describe('IPO', () => {
   it('at the margin 1/(2β) costs nothing; 2 nats beyond or short of it cost 4, and pull back with slope ±4', () => {
@@ -104,6 +123,181 @@ describe('SPIN', () => {
       { id: '1-a', chosen: 'what a person says', rejected: 'no idea' },
       { id: '1-b', chosen: 'what a person says', rejected: 'what a model says' },
     ]);
+  });
+});
+
+describe('online DPO', () => {
+  it('in rounds of four, iterations 1–4 keep judge and reference of M1, 5–8 those of M5; alone each keeps its own', () => {
+    const starts = (rounds: number) => [1, 2, 3, 4, 5, 8, 9].map((t) => groupStart(t, rounds));
+    expect(starts(4)).toEqual([1, 1, 1, 1, 5, 5, 9]);
+    expect(starts(1)).toEqual([1, 2, 3, 4, 5, 8, 9]);
+  });
+});
+
+describe('Meta-Rewarding', () => {
+  const judged = (response: string, scores: readonly number[], text = (i: number) => `text ${i}`) =>
+    scores.map((score, i) => ({
+      id: `${response}/0.${i}` as JudgementId,
+      response,
+      seq: i,
+      text: text(i),
+      score,
+    }));
+  const answer = (id: string) => ({ id: id as ResponseId, text: id });
+  const met = (first: string, second: string, status: 'first' | 'second' | 'none'): Met => ({
+    first,
+    second,
+    seq: 0,
+    verdict: status === 'none' ? { status, reason: 'no-marker' } : { status },
+  });
+
+  it('takes the answer whose scores vary most, its judgements of different texts, and none where nothing varies', () => {
+    // Variances 2/3, 2, 0.
+    const all = [
+      ...judged('a', [1, 2, 3]),
+      ...judged('b', [5, 2, 2], (i) => `b ${i % 2}`),
+      ...judged('c', [4, 4]),
+    ];
+    const found = mostDisputed(['a', 'b', 'c'].map(answer), all)!;
+    expect(found.response.id).toBe('b');
+    expect(found.judgements.map(({ text, score }) => [text, score])).toEqual([
+      ['b 0', 5],
+      ['b 1', 2],
+    ]);
+    expect(mostDisputed([answer('c')], judged('c', [4, 4, 4]))).toBeNull();
+    expect(mostDisputed([answer('c')], judged('c', [4]))).toBeNull();
+  });
+
+  it('a win in the position that wins more counts less: 30 first against 10 second, ¼ and ¾', () => {
+    expect(positionWeights({ first: 30, second: 10 })).toEqual({ first: 0.25, second: 0.75 });
+    expect(positionWeights({ first: 0, second: 0 })).toEqual({ first: 0.5, second: 0.5 });
+    const won = battleMatrix(
+      ['a', 'b'],
+      [met('a', 'b', 'first'), met('b', 'a', 'first'), met('b', 'a', 'second'), met('a', 'b', 'none')],
+      { first: 0.25, second: 0.75 },
+    );
+    // a: once first, once second; b: once first.
+    expect(won).toEqual([
+      [0, 1],
+      [0.25, 0],
+    ]);
+  });
+
+  it('ratings of two differ by ln((wins + 0.1)/(losses + 0.1)); of three they maximise the likelihood', () => {
+    const [a, b] = eloOf([
+      [0, 2],
+      [0.5, 0],
+    ]);
+    expect(a! - b!).toBeCloseTo(Math.log(2.1 / 0.6), 10);
+    expect(a! + b!).toBeCloseTo(0, 10);
+    const won = [
+      [0, 1, 0.5],
+      [0.25, 0, 1],
+      [0, 0.5, 0],
+    ];
+    const elo = eloOf(won);
+    // The gradient of the log-likelihood at each rating is wins − expected wins = 0.
+    won.forEach((row, i) => {
+      const gradient = row.reduce((sum, wins, j) => {
+        if (i === j) return sum;
+        const games = wins + won[j]![i]! + 0.2;
+        return sum + wins + 0.1 - games / (1 + Math.exp(elo[j]! - elo[i]!));
+      }, 0);
+      expect(gradient).toBeCloseTo(0, 8);
+    });
+    expect(elo[0]!).toBeGreaterThan(elo[1]!);
+    expect(elo[1]!).toBeGreaterThan(elo[2]!);
+  });
+
+  it('the pair is the highest rating against the lowest; equal ratings, no verdict and a long chosen give none', () => {
+    const judgements = judged('1-0001/0', [5, 3, 1]).map(({ response: _, ...rest }) => rest);
+    const [x, y, z] = judgements.map(({ id }) => String(id)) as [string, string, string];
+    const request = {
+      episode: '1-0001' as EpisodeId,
+      iteration: 1,
+      prompt: 'p',
+      response: answer('1-0001/0'),
+      judgements,
+    };
+    const even = { first: 0.5, second: 0.5 };
+    const decided = (verdicts: readonly Met[], maxChars = 0) => {
+      const made = judgementPairOf(request, verdicts, even, maxChars);
+      return 'pair' in made ? [made.pair.chosen.score, made.pair.rejected.score] : made.withheld.reason;
+    };
+    // y beats both, z loses both.
+    const verdicts = [met(x, y, 'second'), met(y, x, 'first'), met(x, z, 'first'), met(z, y, 'second')];
+    expect(decided(verdicts)).toEqual([3, 1]);
+    expect(decided(verdicts, 5)).toBe('too-long');
+    expect(decided([met(x, y, 'first'), met(y, x, 'first')])).toBe('tie');
+    expect(decided([met(x, y, 'none')])).toBe('no-verdict');
+  });
+
+  it('the row has the judge’s prompt, the better judgement and the worse', () => {
+    const side = (text: string) => ({
+      judgement: 'j' as JudgementId,
+      text,
+      score: 1,
+      elo: 0,
+      judgements: [7],
+    });
+    const pair = {
+      id: '1-0001' as PairId,
+      iteration: 1,
+      prompt: 'p',
+      response: answer('r'),
+      metaJudgements: [1],
+    };
+    const [row] = judgementTexts([{ ...pair, chosen: side('good'), rejected: side('bad') }], template);
+    expect(row).toMatchObject({ id: '1-0001/judgements', chosen: 'good', rejected: 'bad' });
+    expect(row!.prompt).toBe(judgePrompt(template, 'p', 'r'));
+  });
+});
+
+describe('Temporal Self-Rewarding', () => {
+  const scored = (text: string, score: number | null) => ({ text, score });
+  const pair = (present: ReturnType<typeof scored>[], past: ReturnType<typeof scored>[]) => {
+    const made = anchoredPairOf({ present, past });
+    return made.status === 'pair' ? [made.chosen.text, made.rejected.text] : made.reason;
+  };
+
+  it('chosen is the best of the newest version, rejected the worst of the past one, whatever else is worse or better', () => {
+    const present = [scored('a', 4), scored('worst of all', 0), scored('b', 3)];
+    const past = [scored('c', 3), scored('d', 2), scored('best of all', 5)];
+    expect(pair(present, past)).toEqual(['a', 'd']);
+    expect(pair(present, present)).toEqual(['a', 'worst of all']);
+  });
+
+  it('no pair where the newest is no better than the past’s worst, says the same, or can’t be read', () => {
+    expect(pair([scored('a', 3)], [scored('b', 3), scored('c', 4)])).toBe('tie');
+    expect(pair([scored('a', 2)], [scored('b', 3)])).toBe('tie');
+    expect(pair([scored('a', 4)], [scored('a ', 1)])).toBe('too-few');
+    expect(pair([scored('a', null)], [scored('b', 1)])).toBe('unparseable');
+    expect(pair([scored('a', 1)], [])).toBe('too-few');
+    expect(pair([scored('a', 1), scored('b', 1)], [])).toBe('unparseable');
+  });
+
+  it('where all answers are the anchor’s they are both pools', () => {
+    const of = (version: string) => ({ version: version as VersionId });
+    expect(poolsOf([of('M1'), of('M2')], 'M1' as VersionId)).toEqual({
+      past: [of('M1')],
+      present: [of('M2')],
+    });
+    expect(poolsOf([of('M1'), of('M1')], 'M1' as VersionId).present).toHaveLength(2);
+  });
+
+  it('a future answer takes the chosen’s place only where it is judged better', () => {
+    const [chosen, rejected] = [
+      { text: 'a', score: 3 },
+      { text: 'b', score: 1 },
+    ];
+    const by = (...future: ReturnType<typeof scored>[]) => {
+      const made = futureGuided(chosen, rejected, future);
+      return [made.by, made.chosen.text];
+    };
+    expect(by(scored('x', 4), scored('y', 5), scored('z', 5))).toEqual(['future', 'y']);
+    expect(by(scored('x', 3), scored('y', null))).toEqual(['present', 'a']);
+    expect(by(scored('b', 5))).toEqual(['present', 'a']);
+    expect(by()).toEqual(['present', 'a']);
   });
 });
 

@@ -1,5 +1,5 @@
 /**
- * The six machines together, with everything else made up from a seed: models that fail or babble, answers in any order,
+ * The seven machines together, with everything else made up from a seed: models that fail or babble, answers in any order,
  * pauses at any time. Returns all that was said, as a log would hold it.
  */
 import { type MachineRole, machineRole } from '../../actors/role.js';
@@ -7,12 +7,14 @@ import { coordinatorMachine } from '../../machines/coordinator.js';
 import { episodeMachine } from '../../machines/episode.js';
 import { generatorMachine } from '../../machines/generator.js';
 import { judgeMachine } from '../../machines/judge.js';
+import { metaJudgeMachine } from '../../machines/meta-judge.js';
 import { responderMachine } from '../../machines/responder.js';
 import { trainerMachine } from '../../machines/trainer.js';
 import { membersOf, parseCast } from '../../src/protocol/cast.js';
 import type { TrainerPlayer } from '../../src/protocol/config.js';
-import type { EpisodeId } from '../../src/protocol/ids.js';
+import { type EpisodeId, versionId } from '../../src/protocol/ids.js';
 import type { Address, BodyOf, Envelope, Message, Outgoing, Received } from '../../src/protocol/messages.js';
+import { comparative } from '../../src/protocol/templates.js';
 import { keyOf, type Rng, rngOf } from '../../src/rng.js';
 import { format, generationOf, sampling, template } from './messages.js';
 
@@ -43,6 +45,14 @@ interface Queued extends Outgoing {
   readonly cause: number;
 }
 
+/** How the loop's meta-judge plays. */
+export const metaJudging = {
+  cast: { player: 'live' },
+  reading: 'written',
+  template: comparative,
+  maxChars: 0,
+} as const;
+
 const LOT = (credit: number) => Math.max(1, Math.floor(credit / 8));
 
 export function rolesOf(options: LoopOptions): (address: Address) => MachineRole | undefined {
@@ -59,6 +69,7 @@ export function rolesOf(options: LoopOptions): (address: Address) => MachineRole
   const shared = { seed, sampling, format, retries };
   const rules = { minWords: 1, maxWords: 9, keywords: ['image'], similarity: 1 };
   const live = { player: 'live' } as const;
+  const anchored = options.trainer === 'temporal' ? { anchor: versionId('M0') } : {};
   const made = new Map<Address, MachineRole>();
   const make: Record<string, () => MachineRole> = {
     coordinator: () =>
@@ -69,6 +80,7 @@ export function rolesOf(options: LoopOptions): (address: Address) => MachineRole
         apprentice: false,
         judge,
         demonstrations: options.trainer === 'spin',
+        metaJudge: options.trainer === 'meta-rewarding',
       }),
     generator: () =>
       machineRole(generatorMachine, {
@@ -78,7 +90,8 @@ export function rolesOf(options: LoopOptions): (address: Address) => MachineRole
         rules,
         asksPerRequest,
       }),
-    responder: () => machineRole(responderMachine, { ...shared, cast: live, candidates }),
+    responder: () => machineRole(responderMachine, { ...shared, cast: live, candidates, ...anchored }),
+    'meta-judge': () => machineRole(metaJudgeMachine, { ...shared, ...metaJudging }),
     judge: () =>
       machineRole(judgeMachine, {
         ...shared,
@@ -102,7 +115,13 @@ export function rolesOf(options: LoopOptions): (address: Address) => MachineRole
     const role =
       made.get(address) ??
       (id
-        ? machineRole(episodeMachine, { id, iteration: Number(id.split('-')[0]), maxScore: 5 })
+        ? machineRole(episodeMachine, {
+            id,
+            iteration: Number(id.split('-')[0]),
+            maxScore: 5,
+            metaJudge: options.trainer === 'meta-rewarding',
+            ...anchored,
+          })
         : make[address]?.());
     if (role) made.set(address, role);
     return role;
@@ -188,7 +207,7 @@ function answerTo(
 }
 
 function modelAnswer(
-  { id, items }: BodyOf<'model.request'>,
+  { id, version, items }: BodyOf<'model.request'>,
   rng: Rng,
   failing: number,
   babble: number,
@@ -198,6 +217,8 @@ function modelAnswer(
   const text = () => {
     if (id.startsWith('invent/')) return rng.chance(0.1) ? '' : `${word()} ${word()} ${word()}`;
     if (id.startsWith('respond/')) return rng.chance(0.1) ? ' ' : `${word()} score: 5`;
+    if (id.startsWith('meta/'))
+      return rng.chance(babble) ? 'no idea' : `Winner: judgement ${'AB'[rng.below(2)]}`;
     return rng.chance(babble) ? 'no idea' : `because.\nScore: ${rng.below(6)}`;
   };
   return {
@@ -206,7 +227,7 @@ function modelAnswer(
       id,
       items: items.map((item) => ({
         id: item.id,
-        outputs: item.keys.map((key) => generationOf(text(), key)),
+        outputs: item.keys.map((key) => ({ ...generationOf(text(), key), version })),
       })),
     },
   };

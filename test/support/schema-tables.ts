@@ -38,6 +38,7 @@ export const RECORDS: ReadonlyMap<string, Schema> = new Map<string, Schema>([
 const names = new Map<Schema, string>([
   ...[...RECORDS].map(([name, schema]): [Schema, string] => [schema, name]),
   [at('judgement.made', 'verdict'), 'verdict'],
+  [at('meta-judgement.made', 'verdict'), 'comparison'],
 ]);
 
 function numberText(schema: Schema): string {

@@ -1,7 +1,7 @@
 /**
  * How a model of the microworld is spoken to: chat, invention of prompts, and the two judge prompts.
  */
-import type { JudgeTemplate, PromptFormat } from '../../protocol/records.js';
+import type { JudgeTemplate, MetaJudgeTemplate, PromptFormat } from '../../protocol/records.js';
 import { CHOICES, NUMBERS, SPECIALS } from './vocabulary.js';
 
 /**
@@ -33,4 +33,10 @@ export const MULTIPLE_CHOICE: JudgeTemplate = {
   prompt: '<judge> {{prompt}} <asst> {{response}} <choose>',
   verdict: { marker: 'verdict :', words: points(CHOICES), min: 0, max: 5 },
   target: 'verdict : {{score}}',
+};
+
+/** Which of two judgements is better, in the words there are. M0 has never met it, and nothing teaches it. */
+export const META: MetaJudgeTemplate = {
+  prompt: '<judge> {{prompt}} <asst> {{response}} <eval> {{first}} <eval> {{second}} <choose>',
+  verdict: { marker: 'verdict :', words: { first: 1, second: 2 }, min: 1, max: 2 },
 };

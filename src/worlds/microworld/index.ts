@@ -16,7 +16,7 @@ import type {
 import { keyOf, type Rng, rngOf } from '../../rng.js';
 import { type Manner, respond } from './demonstrators.js';
 import type { Task } from './families/family.js';
-import { ADDITIVE, FORMAT, MULTIPLE_CHOICE } from './format.js';
+import { ADDITIVE, FORMAT, META, MULTIPLE_CHOICE } from './format.js';
 import { justificationOf, rightReasons } from './judgements.js';
 import { trueScore } from './score.js';
 import { drawTask, parseTask } from './tasks.js';
@@ -125,6 +125,7 @@ export const createMicroworld = (options: MicroworldOptions): World => ({
   format: FORMAT,
   judgeTemplate: ADDITIVE,
   judgeTemplates: { [ADDITIVE.name]: ADDITIVE, [MULTIPLE_CHOICE.name]: MULTIPLE_CHOICE },
+  metaJudgeTemplate: META,
   seed: () => Promise.resolve(seedData(options)),
   truth: (prompt, response) => {
     const task = parseTask(prompt);
