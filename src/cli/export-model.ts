@@ -47,6 +47,7 @@ interface Exporting extends ModelExport {
 /** What was written, where the main thing is, and what a reader should know of it. */
 interface Told {
   readonly main: string;
+  readonly files: readonly { readonly name: string; readonly bytes: number }[];
   readonly missing: readonly string[];
   readonly notes: readonly string[];
 }
@@ -121,13 +122,20 @@ async function cardOf({ model, checkpoint, hash, license }: Exporting): Promise<
   }
 }
 
+const filesIn = (dir: string): Told['files'] =>
+  readdirSync(dir, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .map((path) => ({ name: path.slice(dir.length + 1), bytes: statSync(path).size }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+
 async function writeHub(dir: string, exporting: Exporting): Promise<Told> {
   const { checkpoint, model } = exporting;
   const card = await cardOf(exporting);
   const generation = generationConfig(checkpoint, specialIds(checkpoint));
   await writeHubFolder(dir, { ...checkpoint, generationConfig: generation }, { card, from: model.dir });
   const missing = checkpoint.tokenizer === null ? ['tokenizer.json'] : [];
-  return { main: '.', missing, notes: [] };
+  return { main: '.', files: filesIn(dir), missing, notes: [] };
 }
 
 async function writeGgufFile(dir: string, exporting: Exporting): Promise<Told> {
@@ -135,21 +143,22 @@ async function writeGgufFile(dir: string, exporting: Exporting): Promise<Told> {
   const metadata = { version: packageVersion(), weights_hash: hash };
   const options = { dtype, name: titleOf(model), metadata, ...(license !== undefined && { license }) };
   const { noVocabulary, notes } = await writeGguf(dir, GGUF_FILE, checkpoint, options);
-  if (noVocabulary === null) return { main: GGUF_FILE, missing: [], notes };
+  const told = { main: GGUF_FILE, files: filesIn(dir) };
+  if (noVocabulary === null) return { ...told, missing: [], notes };
   const said = `no tokenizer is in the file (tokenizer.ggml.model = no_vocab), so llama.cpp takes and gives token ids only: ${noVocabulary}`;
-  return { main: GGUF_FILE, missing: ['tokenizer'], notes: [said, ...notes] };
+  return { ...told, missing: ['tokenizer'], notes: [said, ...notes] };
 }
 
 async function writeOnnx(dir: string, { checkpoint, hash }: Exporting): Promise<Told> {
   const metadata = { soliloquy: packageVersion(), weightsHash: hash };
-  const { missing } = await writeOnnxFolder(dir, checkpoint, { metadata });
+  const { files, missing } = await writeOnnxFolder(dir, checkpoint, { metadata });
   const notes =
     missing.length === 0
       ? []
       : [
           `the model has no tokenizer: ${missing.join(' and ')} are missing, so runtimes take and give token ids only`,
         ];
-  return { main: join('onnx', 'model.onnx'), missing, notes };
+  return { main: join('onnx', 'model.onnx'), files, missing, notes };
 }
 
 const WRITE: Readonly<Record<ModelFormat, (dir: string, exporting: Exporting) => Promise<Told>>> = {
@@ -157,13 +166,6 @@ const WRITE: Readonly<Record<ModelFormat, (dir: string, exporting: Exporting) =>
   hf: writeHub,
   gguf: writeGgufFile,
 };
-
-const filesIn = (dir: string): { readonly name: string; readonly bytes: number }[] =>
-  readdirSync(dir, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .map((path) => ({ name: path.slice(dir.length + 1), bytes: statSync(path).size }))
-    .sort((a, b) => (a.name < b.name ? -1 : 1));
 
 export async function exportModel(model: ModelArgument, options: ModelExport): Promise<void> {
   const { format, to, json } = options;
@@ -178,22 +180,15 @@ export async function exportModel(model: ModelArgument, options: ModelExport): P
     );
   const hash = weightsHash(checkpoint.weights);
   const exporting = { ...options, model, checkpoint, hash };
-  const write = async (dir: string) => {
-    const told = await WRITE[format](dir, exporting);
-    return { ...told, files: filesIn(dir) };
-  };
-  const { main, missing, notes, files } = taken ? await write(to) : await fillFolder(to, write);
-  if (json)
-    return printJson({
-      to,
-      format,
-      model: model.dir,
-      weightsHash: hash,
-      parameters,
-      files,
-      missing,
-      ...(notes.length > 0 && { notes }),
-    });
+  const write = (dir: string) => WRITE[format](dir, exporting);
+  const told = taken ? await write(to) : await fillFolder(to, write);
+  if (!json) return tell(to, hash, told);
+  const { files, missing, notes } = told;
+  const more = notes.length > 0 ? { notes } : {};
+  printJson({ to, format, model: model.dir, weightsHash: hash, parameters, files, missing, ...more });
+}
+
+function tell(to: string, hash: string, { main, files, notes }: Told): void {
   const width = Math.max(...files.map(({ name }) => name.length));
   for (const { name, bytes } of files) process.stderr.write(`  ${name.padEnd(width)}  ${sizeText(bytes)}\n`);
   for (const note of notes) process.stderr.write(`${note}\n`);

@@ -5,7 +5,7 @@
  */
 import { copyFile, type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { reasonOf, SoliloquyError } from '../protocol/errors.js';
+import { isSoliloquyError, reasonOf, SoliloquyError } from '../protocol/errors.js';
 import type { Checkpoint } from './checkpoint.js';
 import { CLASS_OF, configOf } from './model-config.js';
 import { writeSafetensors } from './safetensors.js';
@@ -29,6 +29,7 @@ export async function writeWhole(
     await rename(temporary, join(dir, name));
   } catch (cause) {
     await rm(temporary, { force: true }).catch(() => undefined);
+    if (isSoliloquyError(cause)) throw cause;
     throw new SoliloquyError(
       'log.write',
       `${join(dir, name)} can't be written: ${reasonOf(cause)}`,

@@ -4,7 +4,8 @@
 export const plain = (text: string): string =>
   text
     .replace(/[\p{Cc}\u2028\u2029]+/gu, ' ')
-    .replace(/[\\`*_{}[\]()#+!|~$:@-]/g, '\\$&')
+    .replace(/[\\`*_{}[\]()#!|~$]/g, '\\$&')
+    .replace(/^\s*[-+:]|:(?=\/\/)|@/g, '\\$&')
     .replace(/&/g, '&amp;')
     .replace(/</g, '&lt;')
     .replace(/>/g, '&gt;');

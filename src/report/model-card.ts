@@ -60,8 +60,8 @@ const yamlList = (key: string, values: readonly string[]): string[] =>
 const hubName = (id: string): string => id.replace(/^hf:/, '').replace(/@.*$/, '');
 
 function frontMatter({ license, family, run }: CardFacts): string {
-  const trained = run !== null && run.lineage.length > 0;
-  const tags = ['soliloquy', family, ...(trained ? ['self-rewarding', 'dpo'] : [])];
+  const paired = run?.lineage.some(({ trained }) => trained.startsWith('DPO')) ?? false;
+  const tags = ['soliloquy', family, ...(paired ? ['self-rewarding', 'dpo'] : [])];
   return [
     '---',
     'library_name: "transformers"',
