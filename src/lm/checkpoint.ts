@@ -2,14 +2,19 @@
  * A checkpoint folder in Hugging Face layout → memory. Reading is strict: every tensor of the architecture, no other, in the
  * right shape. Two exceptions carry no parameter of their own: `lm_head.weight` of a tied model where it equals the
  * embedding, and a family's buffers (stored-layout.ts), which are computed from the config.
+ *
+ * Nothing outside the folder is read by a name: an index names plain files beside it. A symbolic link that stands in the folder is
+ * followed, wherever it leads, as Hugging Face's cache (snapshots/… → ../../blobs/…) needs it: who can make one there could put
+ * the file itself. Only ordinary files are read. Memory for weights is taken once all shapes are those of the files.
  */
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { SoliloquyError } from '../protocol/errors.js';
+import { reasonOf, SoliloquyError } from '../protocol/errors.js';
 import { type Architecture, parametersOf } from './architecture.js';
 import type { Weights } from './engine.js';
 import { architectureOf, tokenIdsOf } from './model-config.js';
+import { inverseFrequencies } from './rope.js';
 import { openSafetensors, type SafetensorsFile } from './safetensors.js';
 import { invalidCheckpoint, type TensorEntry } from './safetensors-header.js';
 import { isBuffer, knownAs, type StoredTensor, storedTensors, unpack, viewOf } from './stored-layout.js';
@@ -46,12 +51,26 @@ export const exists = (path: string): Promise<boolean> =>
     () => false,
   );
 
+/** Far more than any config or tokenizer has. */
+const MAX_TEXT_BYTES = 256 * 1024 * 1024;
+
 async function textOf(path: string): Promise<string | null> {
   if (!(await exists(path))) return null;
+  const unreadable = (why: string, cause?: unknown) =>
+    new SoliloquyError(
+      'data.unreadable',
+      `${path} can't be read: ${why}`,
+      { file: path, fix: 'Copy or download it again.' },
+      { cause },
+    );
+  const found = await stat(path);
+  if (!found.isFile()) throw unreadable('not a file');
+  if (found.size > MAX_TEXT_BYTES)
+    throw unreadable(`${found.size} bytes are more than the ${MAX_TEXT_BYTES} of any such file`);
   try {
     return await readFile(path, 'utf8');
   } catch (cause) {
-    throw new SoliloquyError('data.unreadable', `${path} can't be read`, { file: path }, { cause });
+    throw unreadable(reasonOf(cause), cause);
   }
 }
 
@@ -61,7 +80,12 @@ async function jsonOf(path: string): Promise<Record<string, unknown> | null> {
   try {
     return objectSchema.parse(JSON.parse(text));
   } catch (cause) {
-    throw new SoliloquyError('checkpoint.invalid', `${path} is not a JSON object`, { file: path }, { cause });
+    throw new SoliloquyError(
+      'checkpoint.invalid',
+      `${path} is not a JSON object`,
+      { file: path, fix: 'The file is damaged: copy or download it again.' },
+      { cause },
+    );
   }
 }
 
@@ -158,6 +182,15 @@ function checkTensors(
   return head;
 }
 
+/** Sizes are known to be real by now. */
+function checkRotation(dir: string, architecture: Architecture): void {
+  const odd = inverseFrequencies(architecture).find((frequency) => !Number.isFinite(frequency));
+  if (odd === undefined) return;
+  throw invalidCheckpoint(join(dir, 'config.json'), `RoPE of these parameters turns by ${odd}`, {
+    fix: 'Mend rope_theta and the scaling’s factors.',
+  });
+}
+
 async function checkTiedHead(head: Found, embedding: Float32Array): Promise<void> {
   const differs = () =>
     invalidCheckpoint(head.file.path, 'the config says tied, but lm_head.weight is not the embedding', {
@@ -175,6 +208,7 @@ async function readWeights(dir: string, architecture: Weights['architecture']): 
     const tensors = storedTensors(architecture);
     const found = catalogueOf(files, architecture);
     const head = checkTensors(dir, tensors, found, architecture.tiedHead);
+    checkRotation(dir, architecture);
     const weights = emptyWeights(architecture);
     for (const tensor of tensors) {
       const { file, entry } = found.get(tensor.name)!;
