@@ -98,7 +98,7 @@ async function shardNames(dir: string): Promise<readonly string[] | null> {
   if (!index.success) throw invalidCheckpoint(path, z.prettifyError(index.error));
   const names = [...new Set(Object.values(index.data.weight_map))].sort();
   for (const name of names) {
-    if (!/^[^/\\:]+\.safetensors$/.test(name))
+    if (!/^[^/\\:\p{Cc}]+\.safetensors$/u.test(name))
       throw invalidCheckpoint(path, `shard "${name}" is not the name of a .safetensors file in this folder`, {
         shard: name,
       });

@@ -6,7 +6,7 @@
 import { Environment, Interpreter, type Template } from '@huggingface/jinja';
 
 /** A conversation of a thousand messages takes about 100,000. */
-export const MAX_STEPS = 2_000_000;
+export const MAX_STEPS = 500_000;
 /** UTF-16 units, and list items. */
 export const MAX_LENGTH = 2 ** 24;
 const MAX_RANGE = 100_000;

@@ -145,7 +145,7 @@ describe('soliloquy export', () => {
   });
 
   it.each([
-    [['export', join(run, 'M1'), '--format', 'gguf', '--to', join(work, 'x')], 2, 'onnx'],
+    [['export', join(run, 'M1'), '--format', 'ggml', '--to', join(work, 'x')], 2, 'onnx'],
     [['export', join(run, 'M1')], 2, '--to'],
     [['export', run, '--to', join(work, 'x')], 2, 'M1'],
     [['export', join(run, 'M1'), '--model', 'M0', '--to', join(work, 'x')], 2, '--model'],

@@ -229,8 +229,11 @@ describe('tokenizers in GGUF', () => {
   it.each<[string, (json: TokenizerJson) => void]>([
     ['a split of a token that is no merge', ({ model }) => void model.merges.shift()],
     ['merges of one token apart', ({ model }) => void model.merges.push(model.merges[0])],
-    ['another normalizer', (json) => void (json.normalizer = { type: 'Lowercase' })],
-    ['a token beyond the vocabulary', (json) => void (json.added_tokens[0]!.id = 10_000_000)],
+    ['another normalizer', (json) => void Object.assign(json, { normalizer: { type: 'Lowercase' } })],
+    [
+      'a token beyond the vocabulary',
+      (json) => void Object.assign(json.added_tokens[0]!, { id: 10_000_000 }),
+    ],
   ])('SentencePiece with %s is left out', async (_, change) => {
     const { weights } = await withTokenizer('mistral');
     const changed = { ...(await withTokenizer('chatml')), weights };
