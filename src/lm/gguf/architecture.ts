@@ -33,10 +33,16 @@ export function checkGguf(architecture: Architecture): void {
   const family = familyOf(architecture);
   if (family === 'qwen3' && architecture.attentionBias !== false)
     throw unsupported('llama.cpp’s qwen3 has no biases in attention', { family });
+  const { heads, headDim, hiddenSize } = architecture;
+  if (family === 'qwen2' && heads * headDim !== hiddenSize)
+    throw unsupported(`llama.cpp’s qwen2 has ${hiddenSize} query dimensions, not ${heads * headDim}`, {});
   const scaling = architecture.ropeScaling;
   if (scaling?.kind !== 'yarn') return;
   if (scaling.truncate === false)
     throw unsupported('llama.cpp’s YaRN ramp begins and ends at whole dimensions (truncate is false)', {});
+  // llama.cpp has them as flags of its program; keys for them in the file are not read (checked with a release of 2026-11).
+  if ((scaling.betaFast ?? 32) !== 32 || (scaling.betaSlow ?? 1) !== 1)
+    throw unsupported('YaRN with other betas than 32 and 1', {});
   const usual = 1 + 0.1 * Math.log(scaling.factor);
   if (scaling.factor < 1 || Math.abs((scaling.attentionFactor ?? usual) - usual) > 1e-6)
     throw unsupported(`YaRN with attention_factor ${scaling.attentionFactor}, not 1 + 0.1 ln factor`, {});
@@ -67,8 +73,6 @@ function scalingKeys(scaling: RopeScaling | null): [string, GgufValue][] {
         ['rope.scaling.type', text('yarn')],
         ['rope.scaling.factor', f32(scaling.factor)],
         ['rope.scaling.original_context_length', u32(scaling.originalMaxPositions ?? 2048)],
-        ['rope.scaling.yarn_beta_fast', f32(scaling.betaFast ?? 32)],
-        ['rope.scaling.yarn_beta_slow', f32(scaling.betaSlow ?? 1)],
       ];
     default:
       return scaling.kind satisfies never;

@@ -41,10 +41,23 @@ function preName(preTokenizer: unknown): { readonly name: string; readonly ignor
   return SPLITS.get(parsed.data.pretokenizers[0].pattern.Regex) ?? null;
 }
 
+/** The 256 characters that stand for bytes: a printable one for itself, the others from U+0100 on (GPT-2's bytes_to_unicode). */
+const BYTES: readonly string[] = (() => {
+  const printable = (byte: number) =>
+    (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
+  let others = 0;
+  return Array.from({ length: 256 }, (_, byte) =>
+    String.fromCodePoint(printable(byte) ? byte : 0x100 + others++),
+  );
+})();
+
 /** llama.cpp normalises nothing here; NFC is let pass, as its own converter does: it changes only texts that aren't NFC. */
 export function bytePairKeys({ json, merges }: Pieces): [string, GgufValue][] | NoVocabulary {
   if (json.normalizer !== null && json.normalizer.type !== 'NFC')
     return { reason: `its normalizer ${json.normalizer.type} is unknown to llama.cpp` };
+  // Ours drops it before the merges, llama.cpp after them.
+  const lacking = BYTES.filter((char) => json.model.vocab[char] === undefined);
+  if (lacking.length > 0) return { reason: `it has no token for ${lacking.length} of the 256 bytes` };
   const pre = preName(json.pre_tokenizer);
   if (pre === null) return { reason: 'its pre-tokenizer is none that llama.cpp has by name' };
   if (pre.ignoreMerges !== (json.model.ignore_merges ?? false))

@@ -71,7 +71,7 @@ export function sentencePieceKeys(pieces: Pieces): [string, GgufValue][] | NoVoc
   if (difference !== null)
     return { reason: `its merges are not those that SentencePiece makes of scores: ${difference}` };
   // Single characters, bytes and added tokens are worse than any merge.
-  const scores = pieces.tokens.map((token) => -(ranks.get(token)?.first ?? pieces.merges.length));
+  const scores = pieces.tokens.map((token) => 0 - (ranks.get(token)?.first ?? pieces.merges.length));
   return [
     ['model', text('llama')],
     ['pre', text('default')],

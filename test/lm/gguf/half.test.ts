@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { halfBits, halves } from '../../../src/lm/gguf/half.js';
 
 /** By the definition: sign, exponent − 15, ten bits of fraction. */
-function valueOf(half: number): number {
+function numberOf(half: number): number {
   const [exponent, fraction] = [(half >> 10) & 31, half & 1023];
   const sign = half & 0x8000 ? -1 : 1;
   if (exponent === 0) return sign * fraction * 2 ** -24;
@@ -17,7 +17,7 @@ function valueOf(half: number): number {
 describe('half precision', () => {
   it('gives back each of the 65,536 halves', () => {
     for (let half = 0; half < 0x10000; half++) {
-      const value = valueOf(half);
+      const value = numberOf(half);
       if (Number.isNaN(value)) expect(halfBits(value) & 0x7fff).toBeGreaterThan(0x7c00);
       else if (halfBits(value) !== half) expect.fail(`${half} became ${halfBits(value)}`);
     }
@@ -28,10 +28,10 @@ describe('half precision', () => {
       fc.property(fc.double({ min: -65504, max: 65504, noNaN: true }), (any) => {
         const value = Math.fround(any);
         const half = halfBits(value);
-        const away = Math.abs(valueOf(half) - value);
+        const away = Math.abs(numberOf(half) - value);
         for (const next of [half - 1, half + 1]) {
           if ((next & 0x7c00) === 0x7c00 || ((next ^ half) & 0x8000) !== 0) continue;
-          const other = Math.abs(valueOf(next) - value);
+          const other = Math.abs(numberOf(next) - value);
           expect(away < other || (away === other && half % 2 === 0)).toBe(true);
         }
       }),

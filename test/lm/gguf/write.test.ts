@@ -168,6 +168,8 @@ describe('GGUF of the Llama family', () => {
       { ...tiny, family: 'qwen3', attentionBias: true },
       { ...tiny, ropeScaling: { ...yarn, truncate: false } },
       { ...tiny, ropeScaling: { ...yarn, attentionFactor: 2 } },
+      { ...tiny, ropeScaling: { ...yarn, betaFast: 16 } },
+      { ...tiny, family: 'qwen2', attentionBias: 'qkv', headDim: 2 * tiny.headDim },
     ];
     for (const architecture of refused) {
       const checkpoint = { ...(await withTokenizer('chatml')), weights: initialise(architecture, 1) };
@@ -245,6 +247,15 @@ describe('tokenizers in GGUF', () => {
     const { written, metadata } = await readBack({ ...changed, tokenizer });
     expect(written.noVocabulary).not.toBeNull();
     expect(metadata['tokenizer.ggml.tokens']).toBeUndefined();
+  });
+
+  it('byte-level BPE without a token for each byte is left out', async () => {
+    const checkpoint = await withTokenizer('chatml', (json) => {
+      json.pre_tokenizer = { type: 'ByteLevel', add_prefix_space: false };
+      delete json.model.vocab.Ġ;
+      Object.assign(json.model, { ignore_merges: false, merges: [] });
+    });
+    expect((await readBack(checkpoint)).written.noVocabulary).toContain('1 of the 256 bytes');
   });
 
   const regex = (digits: string) =>
