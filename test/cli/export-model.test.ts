@@ -52,7 +52,7 @@ const difference = (a: string, b: string): string => `
 import json, torch
 from transformers import AutoModelForCausalLM
 ids = torch.tensor([[1, 5, 3, 2, 7, 4, 6, 1, 2]])
-def logprobs(model): return model.float().eval()(ids).logits.log_softmax(-1)
+def logprobs(model): return model.eval()(ids).logits.float().log_softmax(-1)
 with torch.no_grad(): print(json.dumps(float((logprobs(${a}) - logprobs(${b})).abs().max())))`;
 const load = (dir: string, more = ''): string =>
   `AutoModelForCausalLM.from_pretrained(${JSON.stringify(dir)}${more})`;
@@ -159,12 +159,13 @@ print(json.dumps(ModelCard.load(${JSON.stringify(join(work, 'hf-card/README.md')
   it('weights that are not those of the log are not exported under its name, and nothing is left', async () => {
     const other = join(work, 'changed');
     cpSync(run, other, { recursive: true });
-    cpSync(join(run, 'models/M1/model.safetensors'), join(other, 'models/M2/model.safetensors'));
+    // (M2 of this small run has M1's weights.)
+    cpSync(join(run, 'models/SFT/model.safetensors'), join(other, 'models/M2/model.safetensors'));
     const args = ['export', other, '--model', 'M2', '--format', 'hf', '--to', join(work, 'wrong')];
     const { code, err } = await soliloquy(...args);
     expect({ code, err }).toMatchObject({
       code: 1,
-      err: expect.stringContaining('the run’s log says'.replace('’', "'")),
+      err: expect.stringContaining("the run's log says"),
     });
     expect(existsSync(join(work, 'wrong'))).toBe(false);
   });
@@ -197,8 +198,9 @@ print(json.dumps(wrong))`);
       expect(Object.keys(sums).length).toBeGreaterThan(10);
       expect(Math.max(...Object.values(sums))).toBe(0);
       const wrong = difference(load(join(fixtures, name)), load(join(work, to), ', gguf_file="model.gguf"'));
-      // transformers gives Llama's biases no place when it reads GGUF.
-      if (name !== 'llama/biases') expect(inPython<number>(wrong)).toBeLessThan(1e-6);
+      // transformers' GGUF reader has no place for Llama's biases, and takes Qwen3's heads for 128 wide whatever the file says.
+      if (name !== 'llama/biases' && name !== 'qwen3/tied')
+        expect(inPython<number>(wrong)).toBeLessThan(1e-6);
     },
   );
 
