@@ -5,16 +5,19 @@
  * Invariant: a special token in the ids was written by the template. What a message holds of special tokens' texts is encoded
  * as plain characters (src/lm/plain-specials.ts); transformers would take it for the token.
  *
+ * The template runs within bounds (src/lm/template-runtime.ts).
+ *
  * Known differences of the library: a boolean that a template prints is `true`, in Python `True`; the length of a text counts
  * UTF-16 units, in Python code points.
  */
-import { Environment, Interpreter, Template } from '@huggingface/jinja';
+import { Template } from '@huggingface/jinja';
 import { z } from 'zod';
 import { reasonOf, SoliloquyError } from '../protocol/errors.js';
 import type { Clock, Tokenizer } from '../protocol/ports.js';
 import type { TokenizerFiles } from './checkpoint.js';
 import { heedStripArguments, stripFunctions } from './jinja-strip.js';
 import { createPlainSpecials, type PlainSpecials } from './plain-specials.js';
+import { range, runTemplate } from './template-runtime.js';
 
 export interface ChatMessage {
   readonly role: 'system' | 'user' | 'assistant';
@@ -54,7 +57,12 @@ function configOf({ config }: TokenizerFiles): Config {
   try {
     return configSchema.parse(JSON.parse(config ?? '{}'));
   } catch (cause) {
-    throw new SoliloquyError('tokenizer.invalid', 'tokenizer_config.json can’t be read', {}, { cause });
+    throw new SoliloquyError(
+      'tokenizer.invalid',
+      `tokenizer_config.json can’t be read: ${reasonOf(cause)}`,
+      { fix: 'The file is damaged: copy or download it again.' },
+      { cause },
+    );
   }
 }
 
@@ -100,7 +108,7 @@ function compile(text: string): Template {
     throw new SoliloquyError(
       'tokenizer.invalid',
       `the chat template can't be read: ${reasonOf(cause)}`,
-      {},
+      { fix: 'Mend chat_template.jinja, or the chat_template of tokenizer_config.json.' },
       { cause },
     );
   }
@@ -119,20 +127,6 @@ const tokenTexts = ({ bos_token, eos_token, unk_token, pad_token }: Config): Rec
   );
 
 type Render = (messages: readonly ChatMessage[], generationPrompt: boolean) => string;
-
-/** What we use of the library: its own declarations don't resolve under NodeNext (imports without extensions). */
-interface Scope {
-  set(name: string, value: unknown): void;
-}
-const newScope = (): Scope => new Environment() as Scope;
-const run = (template: Template, scope: Scope): string =>
-  (new Interpreter(scope as never).run(template.parsed) as { readonly value: string }).value;
-
-function range(start: number, stop?: number, step = 1): number[] {
-  const [from, to] = stop === undefined ? [0, start] : [start, stop];
-  if (step === 0) throw new RangeError('range() arg 3 must not be zero');
-  return Array.from({ length: Math.max(0, Math.ceil((to - from) / step)) }, (_, i) => from + i * step);
-}
 
 /** The names a template finds; the library's own set reads the machine's clock and locale. */
 const globalsOf = (clock: Clock): Readonly<Record<string, unknown>> => ({
@@ -155,20 +149,13 @@ function renderOf(text: string, config: Config, clock: Clock): Render {
   const names = { ...globalsOf(clock), ...tokenTexts(config), tools: null, documents: null };
   return (messages, generationPrompt) => {
     try {
-      const scope = newScope();
-      for (const [name, value] of Object.entries({
-        ...names,
-        messages,
-        add_generation_prompt: generationPrompt,
-      }))
-        scope.set(name, value);
-      return run(template, scope);
+      return runTemplate(template, { ...names, messages, add_generation_prompt: generationPrompt });
     } catch (cause) {
       const reason = reasonOf(cause);
       throw new SoliloquyError(
         'data.invalid',
         `the chat template refuses these messages: ${reason}`,
-        { reason },
+        { reason, fix: 'Does the template allow these roles in this order? Else mend it.' },
         { cause },
       );
     }

@@ -3,9 +3,9 @@
  * name, synced, then renamed: under a final name stands a whole file or none. The weights come last, so a folder that has
  * them is complete.
  */
-import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
+import { copyFile, type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { reasonOf, SoliloquyError } from '../protocol/errors.js';
+import { isSoliloquyError, reasonOf, SoliloquyError } from '../protocol/errors.js';
 import type { Checkpoint } from './checkpoint.js';
 import { CLASS_OF, configOf } from './model-config.js';
 import { writeSafetensors } from './safetensors.js';
@@ -29,6 +29,7 @@ export async function writeWhole(
     await rename(temporary, join(dir, name));
   } catch (cause) {
     await rm(temporary, { force: true }).catch(() => undefined);
+    if (isSoliloquyError(cause)) throw cause;
     throw new SoliloquyError(
       'log.write',
       `${join(dir, name)} can't be written: ${reasonOf(cause)}`,
@@ -89,4 +90,22 @@ export async function writeCheckpoint(dir: string, checkpoint: Checkpoint): Prom
     data: viewOf(tensor, weights.data) ?? pack(tensor, weights.data),
   }));
   await writeWhole(dir, 'model.safetensors', (handle) => writeSafetensors(handle, tensors));
+}
+
+/** Of the tokenizer, read by transformers and by nobody here. */
+const KEPT = ['special_tokens_map.json', 'added_tokens.json', 'vocab.json', 'merges.txt', 'tokenizer.model'];
+
+/** A checkpoint for others: with its model card, and with the tokenizer's other files of the folder `from` that it was read from. */
+export async function writeHubFolder(
+  dir: string,
+  checkpoint: Checkpoint,
+  { card, from }: { readonly card: string; readonly from: string },
+): Promise<void> {
+  await writeCheckpoint(dir, checkpoint);
+  await writeWhole(dir, 'README.md', (handle) => handle.writeFile(card));
+  if (checkpoint.tokenizer === null) return;
+  for (const name of KEPT) {
+    const found = await stat(join(from, name)).catch(() => null);
+    if (found?.isFile()) await copyFile(join(from, name), join(dir, name));
+  }
 }

@@ -2,6 +2,10 @@
  * A checkpoint folder in Hugging Face layout → memory. Reading is strict: every tensor of the architecture, no other, in the
  * right shape. Two exceptions carry no parameter of their own: `lm_head.weight` of a tied model where it equals the
  * embedding, and a family's buffers (stored-layout.ts), which are computed from the config.
+ *
+ * Nothing outside the folder is read by a name: an index names plain files beside it. A symbolic link that stands in the folder is
+ * followed, wherever it leads, as Hugging Face's cache (snapshots/… → ../../blobs/…) needs it: who can make one there could put
+ * the file itself. Only ordinary files are read. Memory for weights is taken once all shapes are those of the files.
  */
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -12,6 +16,7 @@ import type { Weights } from './engine.js';
 import { exists, jsonOf, textOf } from './folder-files.js';
 import type { Adapter } from './lora.js';
 import { architectureOf, tokenIdsOf } from './model-config.js';
+import { inverseFrequencies } from './rope.js';
 import { openSafetensors, type SafetensorsFile } from './safetensors.js';
 import { invalidCheckpoint, type TensorEntry } from './safetensors-header.js';
 import { isBuffer, knownAs, type StoredTensor, storedTensors, unpack, viewOf } from './stored-layout.js';
@@ -52,7 +57,7 @@ async function shardNames(dir: string): Promise<readonly string[] | null> {
   if (!index.success) throw invalidCheckpoint(path, z.prettifyError(index.error));
   const names = [...new Set(Object.values(index.data.weight_map))].sort();
   for (const name of names) {
-    if (!/^[^/\\:]+\.safetensors$/.test(name))
+    if (!/^[^/\\:\p{Cc}]+\.safetensors$/u.test(name))
       throw invalidCheckpoint(path, `shard "${name}" is not the name of a .safetensors file in this folder`, {
         shard: name,
       });
@@ -136,6 +141,15 @@ function checkTensors(
   return head;
 }
 
+/** Sizes are known to be real by now. */
+function checkRotation(dir: string, architecture: Architecture): void {
+  const odd = inverseFrequencies(architecture).find((frequency) => !Number.isFinite(frequency));
+  if (odd === undefined) return;
+  throw invalidCheckpoint(join(dir, 'config.json'), `RoPE of these parameters turns by ${odd}`, {
+    fix: 'Mend rope_theta and the scaling’s factors.',
+  });
+}
+
 async function checkTiedHead(head: Found, embedding: Float32Array): Promise<void> {
   const differs = () =>
     invalidCheckpoint(head.file.path, 'the config says tied, but lm_head.weight is not the embedding', {
@@ -153,6 +167,7 @@ async function readWeights(dir: string, architecture: Weights['architecture']): 
     const tensors = storedTensors(architecture);
     const found = catalogueOf(files, architecture);
     const head = checkTensors(dir, tensors, found, architecture.tiedHead);
+    checkRotation(dir, architecture);
     const weights = emptyWeights(architecture);
     for (const tensor of tensors) {
       const { file, entry } = found.get(tensor.name)!;

@@ -10,4 +10,7 @@ export const unsupported = (file: string, what: string, fields: Record<string, u
   });
 
 export const invalid = (file: string, what: string) =>
-  new SoliloquyError('checkpoint.invalid', `${file}: ${what}`, { file });
+  new SoliloquyError('checkpoint.invalid', `${file}: ${what}`, {
+    file,
+    fix: 'Mend that field, or take the file from the checkpoint again.',
+  });

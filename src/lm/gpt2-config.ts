@@ -25,21 +25,21 @@ const configSchema = z.looseObject({
 });
 
 /** gelu_new and gelu_pytorch_tanh are one formula. */
-const ACTIVATION: Readonly<Record<string, Activation>> = {
-  gelu: 'gelu',
-  gelu_new: 'gelu-tanh',
-  gelu_pytorch_tanh: 'gelu-tanh',
-};
+const ACTIVATION: ReadonlyMap<string, Activation> = new Map([
+  ['gelu', 'gelu'],
+  ['gelu_new', 'gelu-tanh'],
+  ['gelu_pytorch_tanh', 'gelu-tanh'],
+]);
 
 export function gpt2Architecture(file: string, raw: object): Architecture {
   const parsed = configSchema.safeParse(raw);
   if (!parsed.success) throw invalid(file, z.prettifyError(parsed.error));
   const config = parsed.data;
-  const activation = ACTIVATION[config.activation_function];
+  const activation = ACTIVATION.get(config.activation_function);
   if (activation === undefined)
     throw unsupported(
       file,
-      `activation_function "${config.activation_function}" is none of ${Object.keys(ACTIVATION).join(', ')}`,
+      `activation_function "${config.activation_function}" is none of ${[...ACTIVATION.keys()].join(', ')}`,
     );
   if (!config.scale_attn_weights) throw unsupported(file, 'scale_attn_weights is false');
   if (config.scale_attn_by_inverse_layer_idx)

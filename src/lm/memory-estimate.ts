@@ -106,11 +106,12 @@ function kvCache({ architecture: a, workers, tokens, rows }: RunShape): number {
 export function estimateMemory(shape: RunShape): MemoryEstimate {
   const { architecture, workers, versions } = shape;
   const weights = FLOAT * sizeOf(architecture);
-  const kept = keptModels(weights, versions);
+  // What `keptModels` comes to, at most: so the estimate grows with the model.
+  const kept = Math.min(Math.min(KEPT_MODELS, versions) * weights, Math.max(KEPT_BYTES, weights));
   const parts: MemoryEstimate['parts'] = {
     process: PROCESS + workers * WORKER,
     versions: versions * weights,
-    'workers’ copies': workers * (COPIES * kept + OPENING) * weights,
+    'workers’ copies': workers * (COPIES * kept + OPENING * weights),
     'training state': trainingState(shape),
     activations: activations(shape),
     scoring: scoring(shape),

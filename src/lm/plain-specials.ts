@@ -61,7 +61,7 @@ function parse(text: string): Json {
     throw new SoliloquyError(
       'tokenizer.invalid',
       `tokenizer.json can't be read: ${reasonOf(cause)}`,
-      {},
+      { fix: 'Is tokenizer.json whole, and of a fast tokenizer?' },
       { cause },
     );
   }
@@ -98,6 +98,7 @@ export function createPlainSpecials(files: TokenizerFiles, tokenizer: Tokenizer)
     throw new SoliloquyError(
       'data.invalid',
       'a message holds a special token that can’t be written as plain text',
+      { fix: 'take the special token out of the message' },
     );
   };
   return {

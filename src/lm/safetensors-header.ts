@@ -35,6 +35,8 @@ const entrySchema = z.strictObject({
 });
 const metadataSchema = z.record(z.string(), z.string());
 
+const DAMAGED = 'The file is damaged or incomplete: copy or download it again.';
+
 export const invalidCheckpoint = (
   file: string,
   what: string,
@@ -42,7 +44,7 @@ export const invalidCheckpoint = (
 ): SoliloquyError =>
   new SoliloquyError('checkpoint.invalid', `${file}: ${what}`, {
     file,
-    fix: 'The file is damaged or incomplete: copy or download it again.',
+    fix: DAMAGED,
     ...fields,
   });
 
@@ -63,7 +65,12 @@ function jsonOf(file: string, header: Uint8Array): Record<string, unknown> {
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(header));
   } catch (cause) {
-    throw new SoliloquyError('checkpoint.invalid', `${file}: the header is not JSON`, { file }, { cause });
+    throw new SoliloquyError(
+      'checkpoint.invalid',
+      `${file}: the header is not JSON`,
+      { file, fix: DAMAGED },
+      { cause },
+    );
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw invalidCheckpoint(file, 'the header is not an object');

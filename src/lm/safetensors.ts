@@ -3,7 +3,7 @@
  * caller's block, at most a chunk at a time, so that a checkpoint is in memory once. Little-endian hosts only, as wasm is.
  */
 import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import { SoliloquyError } from '../protocol/errors.js';
 import {
   entriesOf,
@@ -124,21 +124,27 @@ async function readTensor(
 
 async function openFile(file: string): Promise<FileHandle> {
   try {
-    return await open(file, constants.O_RDONLY);
+    // Asked first: to open a pipe would wait for its writer.
+    if ((await stat(file)).isFile()) return await open(file, constants.O_RDONLY);
   } catch (cause) {
-    throw new SoliloquyError('checkpoint.missing', `${file} can't be opened`, { file }, { cause });
+    throw new SoliloquyError(
+      'checkpoint.missing',
+      `${file} can't be opened`,
+      { file, fix: 'Is the checkpoint whole? Copy or download it again.' },
+      { cause },
+    );
   }
+  throw invalidCheckpoint(file, 'not a file');
 }
 
 export async function openSafetensors(path: string): Promise<SafetensorsFile> {
   const handle = await openFile(path);
   try {
-    const stat = await handle.stat();
-    if (!stat.isFile()) throw invalidCheckpoint(path, 'not a file');
-    const first = await readExactly(path, handle, 0, Math.min(8, stat.size), new Uint8Array(8));
-    const length = headerLength(path, first, stat.size);
+    const { size } = await handle.stat();
+    const first = await readExactly(path, handle, 0, Math.min(8, size), new Uint8Array(8));
+    const length = headerLength(path, first, size);
     const header = await readExactly(path, handle, 8, length, new Uint8Array(length));
-    const entries = entriesOf(path, header, stat.size - 8 - length);
+    const entries = entriesOf(path, header, size - 8 - length);
     return {
       path,
       entries: new Map(entries.map((entry) => [entry.name, entry])),

@@ -42,6 +42,7 @@ export async function readTrainState(file: string, identity: string): Promise<Tr
           return data;
         }),
       );
+      if (mean!.length !== weights!.length || square!.length !== weights!.length) return null;
       return { curve: meta.curve, weights: weights!, mean: mean!, square: square! };
     } finally {
       await opened.close();

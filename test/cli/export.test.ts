@@ -87,8 +87,17 @@ describe('soliloquy export of the shipped M0', () => {
 describe('soliloquy export', () => {
   it('takes RUN/M1 and RUN --model M1 alike, and tells what it wrote', async () => {
     const [a, b] = [join(work, 'a'), join(work, 'b')];
-    const first = await soliloquyJson<Exported>('export', join(run, 'M1'), '--to', a);
-    const second = await soliloquyJson<Exported>('export', run, '--model', 'M1', '--to', b);
+    const first = await soliloquyJson<Exported>('export', join(run, 'M1'), '--format', 'onnx', '--to', a);
+    const second = await soliloquyJson<Exported>(
+      'export',
+      run,
+      '--model',
+      'M1',
+      '--format',
+      'onnx',
+      '--to',
+      b,
+    );
     expect(first).toMatchObject({ to: a, format: 'onnx', missing: [] });
     expect(namesOf(first)).toEqual(ALL);
     expect({ ...second, to: a }).toEqual(first);
@@ -97,7 +106,7 @@ describe('soliloquy export', () => {
 
   it('says what is missing where the model has no tokenizer, and goes on', async () => {
     const to = join(work, 'no-tokenizer');
-    const { code, out, err } = await soliloquy('export', fixture('biases'), '--to', to);
+    const { code, out, err } = await soliloquy('export', fixture('biases'), '--format', 'onnx', '--to', to);
     expect({ code, out }).toMatchObject({
       code: 0,
       out: expect.stringContaining(join('onnx', 'model.onnx')),
@@ -109,7 +118,7 @@ describe('soliloquy export', () => {
   it('refuses families that it has no graph for, before anything is written', async () => {
     const to = join(work, 'other-family');
     const qwen3 = join(import.meta.dirname, '../fixtures/qwen3/tied');
-    const { code, out, err } = await soliloquy('export', qwen3, '--to', to);
+    const { code, out, err } = await soliloquy('export', qwen3, '--format', 'onnx', '--to', to);
     expect({ code, out }).toEqual({ code: 1, out: '' });
     expect(err).toContain('"qwen3"');
     expect(existsSync(to)).toBe(false);
@@ -117,12 +126,20 @@ describe('soliloquy export', () => {
 
   it('refuses a folder that holds something; --force replaces an earlier export and nothing else', async () => {
     const to = join(work, 'again');
-    await soliloquyJson('export', join(run, 'M0'), '--to', to);
+    await soliloquyJson('export', join(run, 'M0'), '--format', 'onnx', '--to', to);
     writeFileSync(join(to, 'index.html'), 'mine');
-    const refused = await soliloquy('export', fixture('biases'), '--to', to);
+    const refused = await soliloquy('export', fixture('biases'), '--format', 'onnx', '--to', to);
     expect(refused).toMatchObject({ code: 1, out: '' });
     expect(refused.err).toContain('--force');
-    const forced = await soliloquyJson<Exported>('export', fixture('biases'), '--to', to, '--force');
+    const forced = await soliloquyJson<Exported>(
+      'export',
+      fixture('biases'),
+      '--format',
+      'onnx',
+      '--to',
+      to,
+      '--force',
+    );
     expect(namesOf(forced)).toEqual(FILES);
     // M0's tokenizer went with it.
     const left = readdirSync(to, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
@@ -137,7 +154,15 @@ describe('soliloquy export', () => {
     ['a run', run],
   ])('never writes over %s, not even with --force', async (_, to) => {
     const before = readFileSync(join(to, 'config.json'), 'utf8');
-    const { code, err } = await soliloquy('export', join(run, 'M1'), '--to', to, '--force');
+    const { code, err } = await soliloquy(
+      'export',
+      join(run, 'M1'),
+      '--format',
+      'onnx',
+      '--to',
+      to,
+      '--force',
+    );
     expect(code).toBe(1);
     expect(err).toContain('no earlier export');
     expect(readFileSync(join(to, 'config.json'), 'utf8')).toBe(before);
@@ -145,7 +170,7 @@ describe('soliloquy export', () => {
   });
 
   it.each([
-    [['export', join(run, 'M1'), '--format', 'gguf', '--to', join(work, 'x')], 2, 'onnx'],
+    [['export', join(run, 'M1'), '--format', 'ggml', '--to', join(work, 'x')], 2, 'onnx'],
     [['export', join(run, 'M1')], 2, '--to'],
     [['export', run, '--to', join(work, 'x')], 2, 'M1'],
     [['export', join(run, 'M1'), '--model', 'M0', '--to', join(work, 'x')], 2, '--model'],
@@ -165,7 +190,7 @@ describe.skipIf(noStories)(
   () => {
     it('tells in a pipeline the story that `generate --greedy` tells, whose prompts start with <s>', async () => {
       const to = join(work, 'stories');
-      await soliloquyJson('export', stories260K, '--to', to);
+      await soliloquyJson('export', stories260K, '--format', 'onnx', '--to', to);
       const prompt = 'Once upon a time';
       const args = ['generate', stories260K, '--prompt', prompt, '--greedy', '--max-new', '60'];
       const { text } = await soliloquyJson<{ text: string }>(...args);

@@ -21,7 +21,8 @@ import { type FileLimits, isDataFile, MODEL_FILE, modelFiles } from './model-fil
 const TOKENIZER = ['tokenizer.json', 'tokenizer_config.json'];
 /** By this one an export is known; so it comes first and goes last. */
 const MARK = 'genai_config.json';
-const JSON_FILES = ['config.json', 'generation_config.json', ...TOKENIZER, MARK];
+const TEMPLATE = 'chat_template.jinja';
+const JSON_FILES = ['config.json', 'generation_config.json', ...TOKENIZER, TEMPLATE, MARK];
 /** Where transformers.js looks. */
 const SUBFOLDER = 'onnx';
 
@@ -75,6 +76,7 @@ function textsOf(checkpoint: Checkpoint, dataFiles: number): readonly (readonly 
           ['tokenizer.json', tokenizer.json],
           ['tokenizer_config.json', tokenizerConfig(checkpoint, ids)],
         ] as const)),
+    ...(tokenizer?.chatTemplate === undefined ? [] : ([[TEMPLATE, tokenizer.chatTemplate]] as const)),
   ];
 }
 
