@@ -99,8 +99,10 @@ const LAYERED = {
   'elk.layered.spacing.nodeNodeBetweenLayers': '26',
   'elk.layered.spacing.edgeNodeBetweenLayers': '14',
   'elk.layered.spacing.edgeEdgeBetweenLayers': '12',
-  'elk.layered.considerModelOrder.strategy': 'NODES_AND_EDGES',
-  'elk.layered.nodePlacement.strategy': 'BRANDES_KOEPF',
+  'elk.layered.nodePlacement.strategy': 'NETWORK_SIMPLEX',
+  // From the initial state downwards, as the machine lists its states.
+  'elk.layered.cycleBreaking.strategy': 'DEPTH_FIRST',
+  'elk.spacing.nodeSelfLoop': '16',
 };
 
 function elkBox(box: Box): ElkNode {
@@ -130,7 +132,7 @@ const elkArrow = ({ id, from, to, transitions }: Arrow): ElkExtendedEdge => ({
       ? []
       : [
           {
-            text: '',
+            text: id,
             ...labelSize(transitions),
             layoutOptions: { 'elk.edgeLabels.inline': 'true', 'elk.edgeLabels.placement': 'CENTER' },
           },
@@ -138,6 +140,13 @@ const elkArrow = ({ id, from, to, transitions }: Arrow): ElkExtendedEdge => ({
 });
 
 const placeOf = ({ x = 0, y = 0, width = 0, height = 0 }: Partial<Place>): Place => ({ x, y, width, height });
+
+/** An arrow from a box into itself begins under the box's own lines. */
+function belowHead(points: readonly Point[], box: Box, { y }: Point): readonly Point[] {
+  const [first, second, ...rest] = points;
+  const start = y + headHeight(box);
+  return second!.y > start && first!.y < start ? [{ x: first!.x, y: start }, second!, ...rest] : points;
+}
 
 function placedArrow(arrow: Arrow, edge: ElkExtendedEdge): PlacedArrow {
   const section = edge.sections![0]!;
@@ -171,11 +180,19 @@ export async function layoutChart(chart: Chart): Promise<ChartLayout> {
   const nodes = new Map(nodesUnder(root).map((node) => [node.id, node]));
   const edges = new Map(root.edges!.map((edge) => [edge.id, edge]));
   const dots = [...nodes.values()].filter(({ id }) => id.endsWith(dotOf(null)));
+  const boxes = boxesUnder(chart.boxes).map((box) => ({ box, ...placeOf(nodes.get(box.state.name)!) }));
+  const begun = (placed: PlacedArrow): PlacedArrow => {
+    const { from, to } = placed.arrow;
+    const outer = boxes.find(({ box }) => box.state.name === from);
+    return outer && to.startsWith(`${from}.`)
+      ? { ...placed, points: belowHead(placed.points, outer.box, outer) }
+      : placed;
+  };
   return {
     width: Math.ceil(root.width!),
     height: Math.ceil(root.height!),
-    boxes: boxesUnder(chart.boxes).map((box) => ({ box, ...placeOf(nodes.get(box.state.name)!) })),
+    boxes,
     dots: dots.map(placeOf),
-    arrows: chart.arrows.map((arrow) => placedArrow(arrow, edges.get(arrow.id) as ElkExtendedEdge)),
+    arrows: chart.arrows.map((arrow) => begun(placedArrow(arrow, edges.get(arrow.id) as ElkExtendedEdge))),
   };
 }

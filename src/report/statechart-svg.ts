@@ -29,18 +29,20 @@ import {
 export const CHART_STYLE = `
 .statechart text { font-family: system-ui, "Helvetica Neue", Arial, "DejaVu Sans", sans-serif; font-size: ${TEXT_SIZE}px; fill: var(--chart-text, #1f2933); }
 .statechart .paper { fill: var(--chart-background, #ffffff); }
-.statechart .state > rect { fill: var(--chart-state, #ffffff); stroke: var(--chart-border, #52606d); }
-.statechart .state.compound > rect { fill: var(--chart-group, #f5f7fa); stroke: var(--chart-group-border, #9aa5b1); }
+.statechart .state > .frame { fill: none; stroke: var(--chart-border, #52606d); }
+.statechart .state > rect:not(.frame) { fill: var(--chart-state, #ffffff); stroke: var(--chart-border, #52606d); }
+.statechart .state.compound > rect:not(.frame) { fill: var(--chart-group, #f5f7fa); stroke: var(--chart-group-border, #9aa5b1); }
 .statechart .state > line { stroke: var(--chart-group-border, #9aa5b1); }
-.statechart .state .title { font-size: ${TITLE_SIZE}px; font-weight: 600; }
+.statechart .title { font-size: ${TITLE_SIZE}px; font-weight: 600; }
 .statechart .edge > path { fill: none; stroke: var(--chart-line, #52606d); }
 .statechart .edge > .head { fill: var(--chart-line, #52606d); stroke: none; }
 .statechart .edge > .plate { fill: var(--chart-label, #ffffff); }
 .statechart .within > .plate { fill: var(--chart-label-within, #f5f7fa); }
+.statechart .group-head text { paint-order: stroke; stroke: var(--chart-group, #f5f7fa); stroke-width: 5px; }
 .statechart .dot { fill: var(--chart-line, #52606d); }
 .statechart .does { fill: var(--chart-muted, #616e7c); }
 .statechart .any { font-style: italic; }
-.statechart .active > rect { fill: var(--chart-active, #d3ecff); stroke: var(--chart-active-border, #0b69a3); stroke-width: 2.5; }
+.statechart .state.active > rect:not(.frame) { fill: var(--chart-active, #d3ecff); stroke: var(--chart-active-border, #0b69a3); stroke-width: 2.5; }
 .statechart .fired > path { stroke: var(--chart-fired, #c65d00); stroke-width: 2.5; }
 .statechart .fired > .head { fill: var(--chart-fired, #c65d00); }
 .statechart .transition.fired .when { fill: var(--chart-fired, #c65d00); }`;
@@ -63,39 +65,54 @@ function innerLine(one: Numbered, x: number, y: number): string {
   return `${transitionTag(one, ' inner')}<text x="${round(x)}" y="${round(y)}" fill="${INK}"><tspan class="when${isAny(one)}">${escaped(whenText(one))}</tspan>${does === '' ? '' : ` <tspan class="does" fill="${MUTED}">${escaped(does)}</tspan>`}</text></g>`;
 }
 
-/** What stands under the title, with a line above it. */
+type PlacedBox = Place & { readonly box: Box };
+
+/** The lines under a title. */
 function innerPart(place: Place, own: Box): string {
-  const lines = boxLines(own).length;
-  if (lines === 0) return '';
-  const top = place.y + TITLE_HEIGHT;
-  const baseline = (i: number) => top + 4 + LINE * (i + 1) - 4;
-  const entries = lines - own.inner.length;
+  const lines = boxLines(own);
+  const baseline = (i: number) => place.y + TITLE_HEIGHT + LINE * (i + 1);
+  const entries = lines.length - own.inner.length;
   const entry =
     entries === 0
       ? ''
-      : `<text class="does" x="${round(place.x + 12)}" y="${round(baseline(0))}" fill="${MUTED}">${escaped(boxLines(own)[0]!)}</text>`;
-  const rule = `<line x1="${round(place.x)}" y1="${round(top)}" x2="${round(place.x + place.width)}" y2="${round(top)}" stroke="#9aa5b1"/>`;
-  return (
-    rule + entry + own.inner.map((one, i) => innerLine(one, place.x + 12, baseline(i + entries))).join('')
-  );
+      : `<text class="does" x="${round(place.x + 12)}" y="${round(baseline(0))}" fill="${MUTED}">${escaped(lines[0]!)}</text>`;
+  return entry + own.inner.map((one, i) => innerLine(one, place.x + 12, baseline(i + entries))).join('');
 }
 
-function stateGroup(machine: string, { box: own, ...place }: Place & { readonly box: Box }): string {
-  const { state, title } = own;
-  const open = `<g class="state ${state.kind}" data-state-id="${escaped(state.name)}" data-machine="${escaped(machine)}"><title>${escaped(state.name)}</title>`;
-  const middle = place.x + place.width / 2;
-  if (state.kind === 'history')
-    return `${open}<rect ${box(place)} rx="${place.width / 2}" fill="#fff" stroke="#52606d"/><text x="${round(middle)}" y="${round(place.y + place.height / 2 + 4)}" text-anchor="middle" fill="${INK}">H</text></g>`;
-  const colours =
-    state.kind === 'compound' ? 'fill="#f5f7fa" stroke="#9aa5b1"' : 'fill="#fff" stroke="#52606d"';
-  const inset = { x: place.x + 3.5, y: place.y + 3.5, width: place.width - 7, height: place.height - 7 };
-  const frame = state.kind === 'final' ? `<rect ${box(inset)} rx="6" fill="none" stroke="#52606d"/>` : '';
-  const name =
-    state.kind === 'compound'
-      ? `<text class="title" x="${round(place.x + 12)}" y="${round(place.y + 20)}" font-size="${TITLE_SIZE}" font-weight="600" fill="${INK}">`
-      : `<text class="title" x="${round(middle)}" y="${round(place.y + 20)}" text-anchor="middle" font-size="${TITLE_SIZE}" font-weight="600" fill="${INK}">`;
-  return `${open}<rect ${box(place)} rx="8" ${colours}/>${frame}${name}${escaped(title)}</text>${innerPart(place, own)}</g>`;
+function headOf({ box: own, ...place }: PlacedBox): string {
+  const at =
+    own.state.kind === 'compound'
+      ? `x="${round(place.x + 12)}"`
+      : `x="${round(place.x + place.width / 2)}" text-anchor="middle"`;
+  const title = `<text class="title" ${at} y="${round(place.y + 20)}" font-size="${TITLE_SIZE}" font-weight="600" fill="${INK}">${escaped(own.title)}</text>`;
+  return title + innerPart(place, own);
 }
+
+function stateGroup(machine: string, { box: own, ...place }: PlacedBox): string {
+  const { kind, name } = own.state;
+  const open = `<g class="state ${kind}" data-state-id="${escaped(name)}" data-machine="${escaped(machine)}"><title>${escaped(name)}</title>`;
+  if (kind === 'history') {
+    const [x, y] = [place.x + place.width / 2, place.y + place.height / 2 + 4];
+    return `${open}<rect ${box(place)} rx="${place.width / 2}" fill="#fff" stroke="#52606d"/><text x="${round(x)}" y="${round(y)}" text-anchor="middle" fill="${INK}">H</text></g>`;
+  }
+  const isGroup = kind === 'compound';
+  const colours = isGroup ? 'fill="#f5f7fa" stroke="#9aa5b1"' : 'fill="#fff" stroke="#52606d"';
+  const inset = kind === 'final' ? 3.5 : 0;
+  const frame =
+    kind === 'final'
+      ? `<rect class="frame" ${box({ x: place.x + inset, y: place.y + inset, width: place.width - 2 * inset, height: place.height - 2 * inset })} rx="6" fill="none" stroke="#52606d"/>`
+      : '';
+  const top = round(place.y + TITLE_HEIGHT);
+  const rule =
+    boxLines(own).length === 0
+      ? ''
+      : `<line x1="${round(place.x + inset)}" y1="${top}" x2="${round(place.x + place.width - inset)}" y2="${top}" stroke="#9aa5b1"/>`;
+  return `${open}<rect ${box(place)} rx="8" ${colours}/>${frame}${rule}${isGroup ? '' : headOf({ box: own, ...place })}</g>`;
+}
+
+/** Over the arrows, which may cross a big box's head on their way in. */
+const groupHead = (placed: PlacedBox): string =>
+  `<g class="group-head" stroke-linejoin="round">${headOf(placed)}</g>`;
 
 const CORNER = 6;
 
@@ -113,7 +130,7 @@ function pathOf(points: readonly Point[]): string {
   return `M${at(points[0]!)}${bends.join('')}L${at(points.at(-1)!)}`;
 }
 
-function headOf(points: readonly Point[]): string {
+function arrowHead(points: readonly Point[]): string {
   const [from, to] = [points.at(-2)!, points.at(-1)!];
   const length = Math.hypot(to.x - from.x, to.y - from.y) || 1;
   const [dx, dy] = [(to.x - from.x) / length, (to.y - from.y) / length];
@@ -149,7 +166,7 @@ function edgeGroup({ arrow, points, label }: PlacedArrow): string {
   const plate = label
     ? `<rect class="plate" ${box(label)} rx="3" fill="${within ? '#f5f7fa' : '#fff'}"/>`
     : '';
-  return `<g class="${looks}" data-edge-id="${escaped(id)}" data-source="${escaped(from ?? '')}" data-target="${escaped(to)}" data-event="${escaped(events)}"><path d="${pathOf(points)}" fill="none" stroke="#52606d"${dash}/>${headOf(points)}${plate}${label ? labelsOf(transitions, label) : ''}</g>`;
+  return `<g class="${looks}" data-edge-id="${escaped(id)}" data-source="${escaped(from ?? '')}" data-target="${escaped(to)}" data-event="${escaped(events)}"><path d="${pathOf(points)}" fill="none" stroke="#52606d"${dash}/>${arrowHead(points)}${plate}${label ? labelsOf(transitions, label) : ''}</g>`;
 }
 
 /** One line of text a group, so that a change of a machine shows as a change of its lines. */
@@ -167,6 +184,7 @@ export function chartSvg(chart: Chart, layout: ChartLayout, summary: string): st
     ...boxes.map((one) => stateGroup(chart.name, one)),
     ...dots.map(dot),
     ...arrows.map(edgeGroup),
+    ...boxes.filter(({ box: { state } }) => state.kind === 'compound').map(groupHead),
     '</svg>',
   ].join('\n')}\n`;
 }
