@@ -39,7 +39,7 @@ const isPlain = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** Leaves by dotted path; a list is a leaf. */
-const flat = (value: unknown, path = ''): [string, unknown][] =>
+export const flat = (value: unknown, path = ''): [string, unknown][] =>
   isPlain(value)
     ? Object.entries(value).flatMap(([key, inner]) => flat(inner, path === '' ? key : `${path}.${key}`))
     : [[path, value]];

@@ -1,0 +1,255 @@
+/**
+ * Owns: a run as plots: scores and length by version, how its judge scores and agrees, training curves, what became of the prompts.
+ * Every number is one of the log's; a plot without numbers is left out.
+ */
+import type { Metric } from '../protocol/messages.js';
+import type { PlotSpec } from './draw-plot.js';
+import { COLOURS, framed, type Part } from './plot-style.js';
+import type { ReportFacts, Step } from './report-facts.js';
+import type { Tally } from './tally.js';
+
+interface Point {
+  readonly version: string;
+  readonly series: string;
+  readonly value: number;
+  readonly low: number | null;
+  readonly high: number | null;
+}
+
+/** Metric → what its line is called. */
+type Series = readonly (readonly [metric: string, name: string])[];
+
+const pointOf = (version: string, series: string, scale: number, metric: Metric | undefined): Point[] =>
+  metric === undefined || metric.value === null
+    ? []
+    : [
+        {
+          version,
+          series,
+          value: scale * metric.value,
+          low: metric.interval && scale * metric.interval.low,
+          high: metric.interval && scale * metric.interval.high,
+        },
+      ];
+
+const pointsOf = ({ metrics }: Tally, series: Series, scale: number): Point[] =>
+  [...metrics].flatMap(([version, own]) =>
+    series.flatMap(([metric, name]) => pointOf(version, name, scale, own.get(metric))),
+  );
+
+/** Lines over versions with their intervals; a colour means the same in every panel that shares its series. */
+function panel(title: string, axis: string, points: readonly Point[], width = 330): Part {
+  const names = [...new Set(points.map(({ series }) => series))];
+  const x: Part = {
+    field: 'version',
+    type: 'nominal',
+    sort: null,
+    title: 'model version',
+    scale: { paddingInner: 0.6, paddingOuter: 0.4 },
+    axis: { labelAngle: 0, grid: false },
+  };
+  const y: Part = {
+    field: 'value',
+    type: 'quantitative',
+    title: axis,
+    scale: { zero: false, nice: true },
+    axis: { tickCount: 6 },
+  };
+  const color: Part = {
+    field: 'series',
+    type: 'nominal',
+    scale: { domain: names, range: names.map((_, i) => COLOURS[i]!) },
+    legend: names.length > 1 ? { title: null, columns: names.length, direction: 'horizontal' } : null,
+  };
+  const xOffset: Part =
+    names.length > 1 ? { xOffset: { field: 'series', type: 'nominal', scale: { domain: names } } } : {};
+  return {
+    width,
+    height: 220,
+    title: { text: title, fontSize: 12 },
+    data: { values: points },
+    layer: [
+      { mark: { type: 'line', strokeWidth: 1.5, opacity: 0.6 }, encoding: { x, ...xOffset, y, color } },
+      {
+        transform: [{ filter: 'datum.low !== null' }],
+        mark: { type: 'rule', strokeWidth: 1.5 },
+        encoding: { x, ...xOffset, y: { ...y, field: 'low' }, y2: { field: 'high' }, color },
+      },
+      {
+        mark: { type: 'point', filled: true, size: 50, opacity: 1 },
+        encoding: { x, ...xOffset, y, color },
+      },
+    ],
+  };
+}
+
+const beside = (panels: readonly Part[]): Part => ({
+  hconcat: panels,
+  spacing: 40,
+  resolve: { scale: { color: 'independent', xOffset: 'independent' }, legend: { color: 'independent' } },
+});
+
+const bars = (confidence: number): string => `bars: ${Math.round(1000 * confidence) / 10} % bootstrap`;
+
+function scoresSpec(tally: Tally, confidence: number): PlotSpec[] {
+  const scores = pointsOf(
+    tally,
+    [
+      ['true.score', 'true score'],
+      ['self.score', 'self-score'],
+    ],
+    1,
+  );
+  const lengths = pointsOf(tally, [['length', 'tokens']], 1);
+  const panels = [
+    ...(scores.length > 0 ? [panel('Score of an answer', '0–5, mean', scores, 400)] : []),
+    ...(lengths.length > 0 ? [panel('Length of an answer', 'tokens, mean', lengths, 320)] : []),
+  ];
+  if (panels.length === 0) return [];
+  const title = 'Scores and length by version, on held-out prompts';
+  const gap = scores.some(({ series }) => series === 'true score')
+    ? ['between self-score and true score lies the hacking gap']
+    : [];
+  return [{ name: 'scores', title, spec: framed(title, [bars(confidence), ...gap], beside(panels)) }];
+}
+
+function agreementSpec(tally: Tally, confidence: number): PlotSpec[] {
+  const shares = pointsOf(
+    tally,
+    [
+      ['judge.pairwise', 'pairwise'],
+      ['judge.fiveBest', '5-best'],
+      ['judge.exactMatch', 'exact match'],
+    ],
+    100,
+  );
+  const ranks = pointsOf(
+    tally,
+    [
+      ['judge.spearman', 'Spearman'],
+      ['judge.kendall', 'Kendall τ'],
+    ],
+    1,
+  );
+  if (shares.length === 0) return [];
+  const title = 'Agreement of the judge by version, on the frozen probe bank';
+  const panels = [
+    panel('Shares', '%', shares, 400),
+    ...(ranks.length > 0 ? [panel('Rank correlations', 'mean over groups', ranks, 320)] : []),
+  ];
+  return [{ name: 'agreement', title, spec: framed(title, [bars(confidence)], beside(panels)) }];
+}
+
+function histogramSpec({ metrics }: Tally): PlotSpec[] {
+  const values = [...metrics].flatMap(([version, own]) =>
+    [...own.values()].flatMap(({ name, value, n }) => {
+      const score = /^judge\.histogram\.(\d+)$/.exec(name)?.[1];
+      return score === undefined || value === null || n === 0
+        ? []
+        : [{ version, score, share: (100 * value) / n }];
+    }),
+  );
+  if (values.length === 0) return [];
+  const title = 'What scores each version gives, on the frozen probe bank';
+  const body = {
+    data: { values },
+    facet: { column: { field: 'version', type: 'nominal', sort: null, title: null } },
+    spec: {
+      width: 120,
+      height: 150,
+      mark: { type: 'bar', color: COLOURS[0] },
+      encoding: {
+        x: { field: 'score', type: 'ordinal', title: 'score', axis: { labelAngle: 0 } },
+        y: { field: 'share', type: 'quantitative', title: 'judgements, %' },
+      },
+    },
+  };
+  return [{ name: 'histograms', title, spec: framed(title, ['readable judgements only'], body) }];
+}
+
+const CURVE_POINTS = 120;
+
+/** At most so many points: each the mean of its neighbours. */
+function curveOf(steps: readonly Step[]): { step: number; loss: number }[] {
+  const bin = Math.ceil(steps.length / CURVE_POINTS);
+  const bins = Array.from({ length: Math.ceil(steps.length / bin) }, (_, i) =>
+    steps.slice(i * bin, (i + 1) * bin),
+  );
+  return bins.map((own) => ({
+    step: own.at(-1)!.step,
+    loss: own.reduce((sum, { loss }) => sum + loss, 0) / own.length,
+  }));
+}
+
+function trainingSpec({ trainings }: ReportFacts): PlotSpec[] {
+  const panels = [...trainings].map(([version, steps]) => {
+    const ordered = [...steps.values()].sort((a, b) => a.step - b.step);
+    return {
+      width: 180,
+      height: 150,
+      title: { text: version, fontSize: 12 },
+      data: { values: curveOf(ordered) },
+      mark: { type: 'line', color: COLOURS[0], strokeWidth: 1.3 },
+      encoding: {
+        x: { field: 'step', type: 'quantitative', title: 'step', axis: { tickCount: 4, grid: false } },
+        y: {
+          field: 'loss',
+          type: 'quantitative',
+          title: ordered[0]!.margin === null ? 'loss, nats a token' : 'DPO loss, nats a pair',
+          scale: { zero: false },
+          axis: { tickCount: 5 },
+        },
+      },
+    };
+  });
+  if (panels.length === 0) return [];
+  const title = 'Training loss';
+  const body = { concat: panels, columns: 4, spacing: 22 };
+  return [{ name: 'training', title, spec: framed(title, [], body) }];
+}
+
+const ENDS = ['pair', 'tie', 'unparseable', 'too-few', 'failed', 'filtered'];
+const END_COLOURS = [COLOURS[2]!, COLOURS[4]!, COLOURS[1]!, COLOURS[3]!, '#B2182B', '#A9B1B8'];
+
+function pairsSpec({ iterations }: Tally): PlotSpec[] {
+  const values = [...iterations.values()].flatMap(({ iteration, pairs, withheld }) => {
+    const found: Readonly<Record<string, number>> = { pair: pairs, ...withheld };
+    return ENDS.flatMap((end, order) => {
+      const count = found[end] ?? 0;
+      return count === 0 ? [] : [{ iteration: `iteration ${iteration}`, end, order, count }];
+    });
+  });
+  if (values.length === 0) return [];
+  const title = 'What became of each ask: a pair, or why there is none';
+  const y = { field: 'iteration', type: 'nominal', sort: null, title: null };
+  const body = {
+    width: 620,
+    height: { step: 34 },
+    data: { values },
+    mark: { type: 'bar', height: 22 },
+    encoding: {
+      y,
+      x: { field: 'count', type: 'quantitative', title: 'episodes', stack: 'zero' },
+      order: { field: 'order', type: 'quantitative' },
+      color: {
+        field: 'end',
+        type: 'nominal',
+        scale: { domain: ENDS, range: END_COLOURS },
+        legend: { title: null, direction: 'horizontal', columns: ENDS.length },
+      },
+    },
+  };
+  return [{ name: 'pairs', title, spec: framed(title, [], body) }];
+}
+
+/** By name: `scores`, `agreement`, `histograms`, `training`, `pairs`. */
+export function reportPlotSpecs(facts: ReportFacts, confidence: number): PlotSpec[] {
+  const { tally } = facts;
+  return [
+    ...scoresSpec(tally, confidence),
+    ...agreementSpec(tally, confidence),
+    ...histogramSpec(tally),
+    ...pairsSpec(tally),
+    ...trainingSpec(facts),
+  ];
+}
