@@ -7,9 +7,9 @@ import { escaped } from './html.js';
 
 type Version = BodyOf<'version.made'>;
 
-const WIDTH = 150;
+const WIDTH = 192;
 const HEIGHT = 62;
-const COLUMN = 205;
+const COLUMN = 248;
 const ROW = 88;
 const MARGIN = 14;
 
@@ -21,8 +21,10 @@ interface Placed {
   readonly y: number;
 }
 
-const kindOf = ({ stage, datasets }: Version): string =>
-  stage === 'iteration' ? `trained on ${datasets.join(' + ')}` : `SFT on ${datasets.join(' + ')}`;
+const kindOf = ({ stage, reference, datasets }: Version): string =>
+  stage === 'iteration' && reference !== null
+    ? `DPO on ${datasets.join(' + ')}`
+    : `SFT on ${datasets.join(' + ')}`;
 
 function placed(versions: readonly Version[], baseHash: string | null): Placed[] {
   const depth = new Map<string, number>([['M0', 0]]);
@@ -53,7 +55,7 @@ function placed(versions: readonly Version[], baseHash: string | null): Placed[]
 }
 
 const boxOf = ({ name, lines, x, y }: Placed): string =>
-  `<g><title>${escaped(`${name}: ${lines[0]}`)}</title><rect x="${x}" y="${y}" width="${WIDTH}" height="${HEIGHT}" rx="8"/><text class="name" x="${x + 12}" y="${y + 21}">${escaped(name)}</text><text x="${x + 12}" y="${y + 38}">${escaped(lines[0]!.length > 24 ? `${lines[0]!.slice(0, 23)}…` : lines[0]!)}</text><text class="soft" x="${x + 12}" y="${y + 54}">${escaped(lines[1]!)}</text></g>`;
+  `<g><title>${escaped(`${name}: ${lines[0]}`)}</title><rect x="${x}" y="${y}" width="${WIDTH}" height="${HEIGHT}" rx="8"/><text class="name" x="${x + 12}" y="${y + 21}">${escaped(name)}</text><text x="${x + 12}" y="${y + 38}">${escaped(lines[0]!.length > 29 ? `${lines[0]!.slice(0, 28)}…` : lines[0]!)}</text><text class="soft" x="${x + 12}" y="${y + 54}">${escaped(lines[1]!)}</text></g>`;
 
 function arrowOf(to: Placed, from: Placed): string {
   const [x1, y1, x2, y2] = [from.x + WIDTH, from.y + HEIGHT / 2, to.x, to.y + HEIGHT / 2];

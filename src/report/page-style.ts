@@ -20,13 +20,13 @@ h3 { font-size: 1rem; margin: 1.7rem 0 .4rem; } p { margin: .5rem 0; max-width: 
 .small { color: var(--muted); font-size: 13px; } .status { font-weight: 600; }
 .status.finished { color: var(--good); } .status.failed { color: var(--bad); } .status.stopped, .status.unfinished { color: var(--warn); }
 nav { margin: 1rem 0; font-size: 14px; display: flex; flex-wrap: wrap; gap: .3rem 1.1rem; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(165px, 1fr)); gap: .8rem; margin: 1.3rem 0; padding: 0; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: .8rem; margin: 1.3rem 0; padding: 0; }
 .tile { background: var(--raised); border: 1px solid var(--line); border-radius: 8px; padding: .7rem .9rem; }
-.tile b { display: block; font-size: 1.4rem; font-variant-numeric: tabular-nums; line-height: 1.3; }
+.tile b { display: block; font-size: 1.25rem; white-space: nowrap; font-variant-numeric: tabular-nums; line-height: 1.3; }
 .tile span { display: block; font-size: 12.5px; color: var(--muted); }
 .wide { overflow-x: auto; margin: .4rem 0 1rem; }
 table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
-caption { text-align: left; font-weight: 600; padding: .2rem .7rem .4rem 0; }
+caption { text-align: left; white-space: nowrap; font-weight: 600; padding: .2rem .7rem .4rem 0; }
 th, td { text-align: right; padding: .28rem .75rem .28rem 0; vertical-align: top; }
 th { border-bottom: 1px solid var(--muted); font-weight: 600; color: var(--muted); } th.text, td.text { text-align: left; overflow-wrap: anywhere; }
 tr.new td { border-top: 1px solid var(--line); }
@@ -39,11 +39,12 @@ code { overflow-wrap: anywhere; }
 .example { border: 1px solid var(--line); border-radius: 8px; padding: .3rem 1rem .7rem; margin: 1rem 0; }
 .example dl { display: grid; grid-template-columns: max-content 1fr; gap: .35rem 1rem; margin: .4rem 0; font-size: 14px; }
 .example dt { color: var(--muted); } .example dd { margin: 0; min-width: 0; white-space: pre-wrap; overflow-wrap: anywhere; unicode-bidi: isolate; }
+.example h3 { margin-top: .6rem; } .hashes dd { font-family: ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: 12.5px; }
 .facts { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.2rem; margin: .6rem 0; }
 .facts dt { color: var(--muted); } .facts dd { margin: 0; overflow-wrap: anywhere; min-width: 0; }
-.plot .background { fill: none; } .plot .role-axis-grid line { stroke: var(--line); }
+.plot svg > rect:first-child, .plot .background { fill: none; } .plot .role-axis-grid line { stroke: var(--line); }
 .plot .role-axis-label text, .plot .role-axis-title text, .plot .role-legend-label text, .plot .role-title-text text, .plot .role-title-subtitle text, .plot .role-legend-title text, .plot .role-column-title text { fill: var(--ink); }
-.plot .role-axis-domain line, .plot .role-axis-tick line { stroke: var(--muted); } .plot .role-frame path[stroke], .plot .role-scope > g > path.background { stroke: var(--line); }
+.plot .role-axis-domain line, .plot .role-axis-tick line { stroke: var(--muted); } .plot path.background[stroke="#CCCCCC" i] { stroke: var(--line); }
 .plot [stroke="#000000"], .plot [stroke="#222222"] { stroke: var(--ink); } .plot [fill="#000000"] { fill: var(--ink); }
 .lineage text { fill: var(--ink); font: 12px system-ui, "Segoe UI", Arial, sans-serif; } .lineage .name { font-weight: 600; font-size: 14px; } .lineage .soft { fill: var(--muted); }
 .lineage rect { fill: var(--raised); stroke: var(--muted); } .lineage path { fill: none; stroke: var(--muted); stroke-width: 1.4; } .lineage polygon { fill: var(--muted); }

@@ -70,8 +70,8 @@ export const listHtml = (lines: readonly string[]): string =>
 export const mindHtml = (lines: readonly string[]): string =>
   lines.length === 0 ? '' : `<div class="mind"><b>Mind</b>${listHtml(lines)}</div>`;
 
-export const factsHtml = (facts: readonly (readonly [string, string])[]): string =>
-  `<dl class="facts">${facts.map(([name, value]) => `<dt>${escaped(name)}</dt><dd>${escaped(shortened(value))}</dd>`).join('')}</dl>`;
+export const factsHtml = (facts: readonly (readonly [string, string])[], look = ''): string =>
+  `<dl class="facts${look}">${facts.map(([name, value]) => `<dt>${escaped(name)}</dt><dd>${escaped(shortened(value))}</dd>`).join('')}</dl>`;
 
 export function pageHtml({ title, head, sections }: PageParts): string {
   const shown = sections.filter(({ html }) => html !== '');

@@ -1,18 +1,20 @@
 /**
  * Owns: how the examples of a run's report are shown: what each says, and how `soliloquy why` is asked for the rest of it.
  */
-import type { Verdict } from '../protocol/messages.js';
+import type { BodyOf, Verdict } from '../protocol/messages.js';
 import { meanScore } from '../stages/judge.js';
 import { escaped } from './html.js';
 import { modelText, shortened } from './page.js';
 import {
   type Disagreement,
   type Examples,
+  gapOf,
   type JudgedAnswer,
   marginOf,
   type Said,
   type Unreadable,
   type WithheldExample,
+  worstDisagreements,
 } from './report-examples.js';
 
 interface Card {
@@ -33,7 +35,7 @@ const verdictText = (verdict: Verdict): string =>
 
 /** `4.33 of 4, 5, 4` */
 function scoresText(verdicts: readonly Verdict[]): string {
-  if (verdicts.length === 0) return 'not judged';
+  if (verdicts.length === 0) return 'not judged: empty, or as another answer, or the run ended before';
   const { score } = meanScore(verdicts);
   return `${score === null ? 'no score' : two(score)} of ${verdicts.map(verdictText).join(', ')}`;
 }
@@ -57,9 +59,9 @@ const pairCards = ({ pairs }: Examples): Card[] =>
     why: `pair:${body.id}`,
   }));
 
-const disagreementCard = (id: string, title: string, one: Disagreement): Card => ({
-  id,
-  title: `${title} (${one.version}, ${one.id})`,
+const disagreementCard = (one: Disagreement): Card => ({
+  id: `example-disagreement-${one.version}-${gapOf(one) > 0 ? 'flattered' : 'slighted'}`,
+  title: `Judge against truth: of ${one.version}, the answer that the judge thinks far too ${gapOf(one) > 0 ? 'much' : 'little'} of`,
   rows: [
     ['prompt', modelText(one.prompt)],
     ['answer', modelText(one.text)],
@@ -95,15 +97,22 @@ const withheldCard = (reason: string, one: WithheldExample): Card => ({
   why: `pair:${one.episode}`,
 });
 
-const filteredCard = (
-  reason: string,
-  { seq, body }: Said<{ prompt: string; detail: string; episode: string }>,
-): Card => ({
+const FILTERS: Readonly<Record<string, string>> = {
+  empty: 'nothing was written',
+  'too-short': 'too few words',
+  'too-long': 'too many words',
+  keyword: 'it asks for what a text model can’t do',
+  duplicate: 'it is known already',
+  'held-out': 'it is a held-out prompt',
+  similar: 'too like a known prompt',
+};
+
+const filteredCard = (reason: string, { seq, body }: Said<BodyOf<'prompt.filtered'>>): Card => ({
   id: `example-filtered-${reason}`,
-  title: `Filtered: ${reason}`,
+  title: `Filtered: ${reason} – ${FILTERS[reason] ?? ''}`,
   rows: [
     ['prompt', modelText(body.prompt)],
-    ['why', escaped(shortened(body.detail === '' ? reason : body.detail))],
+    ...(body.detail === '' ? [] : [['detail', escaped(shortened(body.detail))] as const]),
   ],
   seq,
   why: `pair:${body.episode}`,
@@ -111,7 +120,7 @@ const filteredCard = (
 
 const unreadableCard = ({ seq, id, player, reason, text }: Unreadable): Card => ({
   id: 'example-unreadable',
-  title: `A judgement that can’t be read, by ${player}`,
+  title: `A judgement that can’t be read, by the player “${shortened(player, 60)}”`,
   rows: [
     ['raw text', text === null ? '(a scorer gave no text)' : modelText(text)],
     ['why', escaped(shortened(reason))],
@@ -122,15 +131,10 @@ const unreadableCard = ({ seq, id, player, reason, text }: Unreadable): Card => 
 
 /** '' where there is nothing to show. */
 export function examplesHtml(examples: Examples, run: string): string {
-  const { flattered, slighted, withheld, filtered, unreadable } = examples;
+  const { withheld, filtered, unreadable } = examples;
   const cards = [
     ...pairCards(examples),
-    ...(flattered
-      ? [disagreementCard('example-flattered', 'The judge thinks far too much of it', flattered)]
-      : []),
-    ...(slighted
-      ? [disagreementCard('example-slighted', 'The judge thinks far too little of it', slighted)]
-      : []),
+    ...worstDisagreements(examples).map(disagreementCard),
     ...[...withheld]
       .filter(([reason]) => reason !== 'filtered')
       .map(([reason, one]) => withheldCard(reason, one)),

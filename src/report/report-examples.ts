@@ -45,6 +45,12 @@ export interface Unreadable {
   readonly text: string | null;
 }
 
+/** The judge thinks most too much, and most too little, of it. */
+export interface Disagreements {
+  readonly flattered: Disagreement | null;
+  readonly slighted: Disagreement | null;
+}
+
 interface Open {
   readonly prompt: string;
   answers: BodyOf<'responses.made'>['candidates'];
@@ -57,9 +63,8 @@ export interface Examples {
   readonly pairs: Map<number, Said<BodyOf<'pair.made'>>>;
   readonly withheld: Map<WithheldReason, WithheldExample>;
   readonly filtered: Map<FilterReason, Said<BodyOf<'prompt.filtered'>>>;
-  /** The judge thinks most too much, and most too little, of it. */
-  flattered: Disagreement | null;
-  slighted: Disagreement | null;
+  /** Version → the answers on which judge and truth differ most. */
+  readonly disagreements: Map<string, Disagreements>;
   unreadable: Unreadable | null;
 }
 
@@ -68,8 +73,7 @@ export const noExamples = (): Examples => ({
   pairs: new Map(),
   withheld: new Map(),
   filtered: new Map(),
-  flattered: null,
-  slighted: null,
+  disagreements: new Map(),
   unreadable: null,
 });
 
@@ -148,8 +152,32 @@ function gatherAnswer(
 ): void {
   const self = meanScore(selfScores).score;
   if (truth === null || self === null) return;
-  const gap = (one: Disagreement | null) => (one === null ? 0 : one.self - one.truth);
   const own: Disagreement = { seq, version, id, prompt, text: generation.text, truth, self };
-  if (gap(own) > gap(into.flattered)) into.flattered = own;
-  if (gap(own) < gap(into.slighted)) into.slighted = own;
+  const { flattered, slighted } = into.disagreements.get(version) ?? { flattered: null, slighted: null };
+  into.disagreements.set(version, {
+    flattered: gapOf(own) > gapOf(flattered) ? own : flattered,
+    slighted: gapOf(own) < gapOf(slighted) ? own : slighted,
+  });
+}
+
+/** What the judge thinks too much of it. */
+export const gapOf = (one: Disagreement | null): number => (one === null ? 0 : one.self - one.truth);
+
+/** Of the newest version that was measured, and of all. */
+export function worstDisagreements({ disagreements }: Examples): Disagreement[] {
+  const all = [...disagreements.values()].flatMap(({ flattered, slighted }) => [
+    ...(flattered ? [flattered] : []),
+    ...(slighted ? [slighted] : []),
+  ]);
+  const last = [...disagreements.keys()].at(-1);
+  const widest = (some: readonly Disagreement[]) =>
+    some.reduce<Disagreement | null>(
+      (best, one) => (best === null || Math.abs(gapOf(one)) > Math.abs(gapOf(best)) ? one : best),
+      null,
+    );
+  const newest = all.filter(({ version }) => version === last);
+  const worst = widest(all.filter(({ version }) => version !== last));
+  const known = widest(newest);
+  const isWorse = worst && Math.abs(gapOf(worst)) > Math.abs(gapOf(known));
+  return [...newest, ...(isWorse ? [worst] : [])];
 }

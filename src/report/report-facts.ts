@@ -40,6 +40,8 @@ export interface ReportFacts {
   readonly usage: Map<string, number>;
   currency: string | null;
   readonly outcome: ReturnType<typeof outcomeHash>;
+  /** Judgements to learn from that the world gave, ready-made; null: not told yet. */
+  evaluations: number | null;
   configHash: string | null;
   baseHash: string | null;
   /** Milliseconds since the epoch. */
@@ -61,6 +63,7 @@ export const noFacts = (): ReportFacts => ({
   usage: new Map(),
   currency: null,
   outcome: outcomeHash(),
+  evaluations: null,
   configHash: null,
   baseHash: null,
   startedAt: null,
@@ -99,6 +102,9 @@ function foldRun(into: ReportFacts, { type, seq, body }: Envelope): void {
       into.baseHash = baseHash;
       return;
     }
+    case 'seed.ready':
+      into.evaluations = (body as BodyOf<'seed.ready'>).counts.eft ?? 0;
+      return;
     case 'run.forked': {
       const { parent, changes, overrides } = body as BodyOf<'run.forked'>;
       into.forks.push({ seq, parent, changes, overrides });

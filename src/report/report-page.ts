@@ -177,22 +177,32 @@ function paperSection({ config, facts }: ReportedRun): string {
   return shown === '' ? '' : CAVEAT + shown;
 }
 
+function tokensSection(facts: ReportFacts): string {
+  const shown = withRows(tables.tokensTable(facts));
+  return shown === ''
+    ? ''
+    : `${shown}<p class="small">New tokens alone, as the log holds them; of judgements of held-out answers and probes it keeps the words, not the tokens.</p>`;
+}
+
 function reproduceSection(run: ReportedRun): string {
   const { facts, headHash } = run;
   const commands = commandsOf(run, facts);
-  const hashes = factsHtml([
-    ['outcome', facts.outcome.digest()],
-    ['head of the log', headHash],
+  const hashes = factsHtml(
     [
-      'config.json',
-      `${facts.configHash ?? DASH} (sha-256, as run.start names it${facts.forks.length > 0 ? '; the first part’s' : ''})`,
+      ['outcome', facts.outcome.digest()],
+      ['head of the log', headHash],
+      [
+        'config.json',
+        `${facts.configHash ?? DASH} (sha-256, as run.start names it${facts.forks.length > 0 ? '; the first part’s' : ''})`,
+      ],
+      ['M0’s weights', facts.baseHash ?? DASH],
+      ...facts.tally.versions.flatMap(({ version, weightsHash, dataHash }) => [
+        [`${version}’s weights`, weightsHash] as const,
+        [`${version}’s data`, dataHash] as const,
+      ]),
     ],
-    ['M0’s weights', facts.baseHash ?? DASH],
-    ...facts.tally.versions.flatMap(({ version, weightsHash, dataHash }) => [
-      [`${version}’s weights`, weightsHash] as const,
-      [`${version}’s data`, dataHash] as const,
-    ]),
-  ]);
+    ' hashes',
+  );
   return `<pre>${commands.map(escaped).join('\n')}</pre>
 <p>The outcome hash is over all facts, in no order: it is equal for any number of workers on one backend and kind of processor; <code>--backend wasm</code> gives the same bits on every machine. <code>replay --verify</code> folds the log through the machines again, without a model, and compares every message.</p>
 ${hashes}`;
@@ -216,11 +226,11 @@ export function reportPage(run: ReportedRun, plots: readonly Plot[]): string {
     { id: 'lineage', title: 'Lineage', html: lineage },
     { id: 'paper', title: 'The paper beside ours', html: paperSection(run) },
     { id: 'scores', title: 'Scores', html: plot('scores') + withRows(tables.gapTable(tally, confidence)) },
-    { id: 'judge', title: 'The judge', html: plot('agreement') + plot('histograms') },
+    { id: 'judge', title: 'The judge', html: plot('agreement') + plot('histograms') + plot('loop-scores') },
     { id: 'pairs', title: 'Prompts and pairs', html: plot('pairs') + withRows(tables.promptsTable(facts)) },
     { id: 'training', title: 'Training', html: plot('training') + withRows(tables.trainingTable(facts)) },
     { id: 'examples', title: 'Examples', html: examplesHtml(facts.examples, `runs/${name}`) },
-    { id: 'tokens', title: 'Tokens and cost', html: withRows(tables.tokensTable(facts)) },
+    { id: 'tokens', title: 'Tokens and cost', html: tokensSection(facts) },
     { id: 'reproduce', title: 'How to reproduce it', html: reproduceSection(run) },
   ];
   return pageHtml({

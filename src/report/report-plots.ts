@@ -2,91 +2,16 @@
  * Owns: a run as plots: scores and length by version, how its judge scores and agrees, training curves, what became of the prompts.
  * Every number is one of the log's; a plot without numbers is left out.
  */
-import type { Metric } from '../protocol/messages.js';
 import type { PlotSpec } from './draw-plot.js';
 import { COLOURS, framed, type Part } from './plot-style.js';
 import type { ReportFacts, Step } from './report-facts.js';
 import type { Tally } from './tally.js';
-
-interface Point {
-  readonly version: string;
-  readonly series: string;
-  readonly value: number;
-  readonly low: number | null;
-  readonly high: number | null;
-}
-
-/** Metric → what its line is called. */
-type Series = readonly (readonly [metric: string, name: string])[];
-
-const pointOf = (version: string, series: string, scale: number, metric: Metric | undefined): Point[] =>
-  metric === undefined || metric.value === null
-    ? []
-    : [
-        {
-          version,
-          series,
-          value: scale * metric.value,
-          low: metric.interval && scale * metric.interval.low,
-          high: metric.interval && scale * metric.interval.high,
-        },
-      ];
-
-const pointsOf = ({ metrics }: Tally, series: Series, scale: number): Point[] =>
-  [...metrics].flatMap(([version, own]) =>
-    series.flatMap(([metric, name]) => pointOf(version, name, scale, own.get(metric))),
-  );
-
-/** Lines over versions with their intervals; a colour means the same in every panel that shares its series. */
-function panel(title: string, axis: string, points: readonly Point[], width = 330): Part {
-  const names = [...new Set(points.map(({ series }) => series))];
-  const x: Part = {
-    field: 'version',
-    type: 'nominal',
-    sort: null,
-    title: 'model version',
-    scale: { paddingInner: 0.6, paddingOuter: 0.4 },
-    axis: { labelAngle: 0, grid: false },
-  };
-  const y: Part = {
-    field: 'value',
-    type: 'quantitative',
-    title: axis,
-    scale: { zero: false, nice: true },
-    axis: { tickCount: 6 },
-  };
-  const color: Part = {
-    field: 'series',
-    type: 'nominal',
-    scale: { domain: names, range: names.map((_, i) => COLOURS[i]!) },
-    legend: names.length > 1 ? { title: null, columns: names.length, direction: 'horizontal' } : null,
-  };
-  const xOffset: Part =
-    names.length > 1 ? { xOffset: { field: 'series', type: 'nominal', scale: { domain: names } } } : {};
-  return {
-    width,
-    height: 220,
-    title: { text: title, fontSize: 12 },
-    data: { values: points },
-    layer: [
-      { mark: { type: 'line', strokeWidth: 1.5, opacity: 0.6 }, encoding: { x, ...xOffset, y, color } },
-      {
-        transform: [{ filter: 'datum.low !== null' }],
-        mark: { type: 'rule', strokeWidth: 1.5 },
-        encoding: { x, ...xOffset, y: { ...y, field: 'low' }, y2: { field: 'high' }, color },
-      },
-      {
-        mark: { type: 'point', filled: true, size: 50, opacity: 1 },
-        encoding: { x, ...xOffset, y, color },
-      },
-    ],
-  };
-}
+import { pointsOf, versionPanel } from './version-panel.js';
 
 const beside = (panels: readonly Part[]): Part => ({
   hconcat: panels,
   spacing: 40,
-  resolve: { scale: { color: 'independent', xOffset: 'independent' }, legend: { color: 'independent' } },
+  resolve: { scale: { color: 'independent' }, legend: { color: 'independent' } },
 });
 
 const bars = (confidence: number): string => `bars: ${Math.round(1000 * confidence) / 10} % bootstrap`;
@@ -102,8 +27,8 @@ function scoresSpec(tally: Tally, confidence: number): PlotSpec[] {
   );
   const lengths = pointsOf(tally, [['length', 'tokens']], 1);
   const panels = [
-    ...(scores.length > 0 ? [panel('Score of an answer', '0–5, mean', scores, 400)] : []),
-    ...(lengths.length > 0 ? [panel('Length of an answer', 'tokens, mean', lengths, 320)] : []),
+    ...(scores.length > 0 ? [versionPanel('Score of an answer', '0–5, mean', scores, 400)] : []),
+    ...(lengths.length > 0 ? [versionPanel('Length of an answer', 'tokens, mean', lengths, 320)] : []),
   ];
   if (panels.length === 0) return [];
   const title = 'Scores and length by version, on held-out prompts';
@@ -134,29 +59,29 @@ function agreementSpec(tally: Tally, confidence: number): PlotSpec[] {
   if (shares.length === 0) return [];
   const title = 'Agreement of the judge by version, on the frozen probe bank';
   const panels = [
-    panel('Shares', '%', shares, 400),
-    ...(ranks.length > 0 ? [panel('Rank correlations', 'mean over groups', ranks, 320)] : []),
+    versionPanel('Shares', '%', shares, 400),
+    ...(ranks.length > 0 ? [versionPanel('Rank correlations', 'mean over groups', ranks, 320)] : []),
   ];
   return [{ name: 'agreement', title, spec: framed(title, [bars(confidence)], beside(panels)) }];
 }
 
-function histogramSpec({ metrics }: Tally): PlotSpec[] {
-  const values = [...metrics].flatMap(([version, own]) =>
-    [...own.values()].flatMap(({ name, value, n }) => {
-      const score = /^judge\.histogram\.(\d+)$/.exec(name)?.[1];
-      return score === undefined || value === null || n === 0
-        ? []
-        : [{ version, score, share: (100 * value) / n }];
-    }),
-  );
+interface Share {
+  readonly of: string;
+  readonly score: string;
+  readonly share: number;
+}
+
+/** One small histogram beside the other, in the order given. */
+function histograms(name: string, title: string, subtitle: string, values: readonly Share[]): PlotSpec[] {
   if (values.length === 0) return [];
-  const title = 'What scores each version gives, on the frozen probe bank';
+  const order = [...new Set(values.map(({ of }) => of))];
   const body = {
     data: { values },
-    facet: { column: { field: 'version', type: 'nominal', sort: null, title: null } },
+    facet: { field: 'of', type: 'nominal', sort: order, title: null },
+    columns: Math.min(order.length, 8),
     spec: {
-      width: 120,
-      height: 150,
+      width: order.length > 6 ? 84 : 110,
+      height: 130,
       mark: { type: 'bar', color: COLOURS[0] },
       encoding: {
         x: { field: 'score', type: 'ordinal', title: 'score', axis: { labelAngle: 0 } },
@@ -164,7 +89,45 @@ function histogramSpec({ metrics }: Tally): PlotSpec[] {
       },
     },
   };
-  return [{ name: 'histograms', title, spec: framed(title, ['readable judgements only'], body) }];
+  return [{ name, title, spec: framed(title, [subtitle], body) }];
+}
+
+function probeScores({ metrics }: Tally): PlotSpec[] {
+  const values = [...metrics].flatMap(([version, own]) =>
+    [...own.values()].flatMap(({ name, value, n }) => {
+      const score = /^judge\.histogram\.(\d+)$/.exec(name)?.[1];
+      return score === undefined || value === null || n === 0
+        ? []
+        : [{ of: version, score, share: (100 * value) / n }];
+    }),
+  );
+  return histograms(
+    'histograms',
+    'What scores each version gives to the frozen probe bank',
+    'readable judgements only',
+    values,
+  );
+}
+
+function loopScores({ rounds }: ReportFacts): PlotSpec[] {
+  const values = [...rounds].flatMap(([iteration, { scores }]) => {
+    const all = [...scores.values()].reduce((sum, count) => sum + count, 0);
+    return [...scores]
+      .sort(([a], [b]) => a - b)
+      .map(([score, count]) => ({
+        of: `iteration ${iteration}`,
+        score: String(score),
+        share: (100 * count) / all,
+      }));
+  });
+  // More than a handful of scores is no scale of points: a player of one's own may give any number.
+  const scores = new Set(values.map(({ score }) => score));
+  return histograms(
+    'loop-scores',
+    'What scores the judge gives in the loop, to the answers that pairs are made of',
+    'readable judgements only',
+    scores.size > 11 ? [] : values,
+  );
 }
 
 const CURVE_POINTS = 120;
@@ -185,9 +148,9 @@ function trainingSpec({ trainings }: ReportFacts): PlotSpec[] {
   const panels = [...trainings].map(([version, steps]) => {
     const ordered = [...steps.values()].sort((a, b) => a.step - b.step);
     return {
-      width: 180,
-      height: 150,
-      title: { text: version, fontSize: 12 },
+      width: 170,
+      height: 140,
+      title: { text: version, fontSize: 12, frame: 'group' },
       data: { values: curveOf(ordered) },
       mark: { type: 'line', color: COLOURS[0], strokeWidth: 1.3 },
       encoding: {
@@ -242,13 +205,14 @@ function pairsSpec({ iterations }: Tally): PlotSpec[] {
   return [{ name: 'pairs', title, spec: framed(title, [], body) }];
 }
 
-/** By name: `scores`, `agreement`, `histograms`, `training`, `pairs`. */
+/** By name: `scores`, `agreement`, `histograms`, `loop-scores`, `training`, `pairs`. */
 export function reportPlotSpecs(facts: ReportFacts, confidence: number): PlotSpec[] {
   const { tally } = facts;
   return [
     ...scoresSpec(tally, confidence),
     ...agreementSpec(tally, confidence),
-    ...histogramSpec(tally),
+    ...probeScores(tally),
+    ...loopScores(facts),
     ...pairsSpec(tally),
     ...trainingSpec(facts),
   ];

@@ -117,16 +117,17 @@ export function lengthTable(tally: Tally): TableData {
     ];
   });
   return {
-    title: 'Answers grow longer: the paper’s table 1 (AlpacaEval 2.0), and our answers to held-out prompts',
+    title: 'Length of an answer: the paper’s table 1 (AlpacaEval 2.0), and our answers to held-out prompts',
     head: ['', 'paper: win rate %', 'paper: characters', 'ours: tokens'],
     text: [0],
     rows,
   };
 }
 
-export function dataTable({ tally }: ReportFacts): TableData {
+export function dataTable({ tally, evaluations }: ReportFacts): TableData {
   const versionRows = (dataset: string) =>
     tally.versions.find(({ datasets }) => datasets.length === 1 && datasets[0] === dataset)?.rows;
+  const judged = tally.eft?.kept ?? evaluations ?? undefined;
   const show = (value: number | undefined) => (value === undefined ? DASH : value.toLocaleString('en'));
   const pairs = [...tally.iterations.values()].map(({ iteration, pairs: made }) => [
     `preference pairs, iteration ${iteration}`,
@@ -139,7 +140,7 @@ export function dataTable({ tally }: ReportFacts): TableData {
     text: [0],
     rows: [
       ['demonstrations (IFT)', show(PAPER_ROWS.ift), show(versionRows('ift') ?? tally.demonstrations)],
-      ...(tally.eft ? [['judgements that passed (EFT)', show(PAPER_ROWS.eft), show(tally.eft.kept)]] : []),
+      ['judgements to learn from (EFT)', show(PAPER_ROWS.eft), show(judged)],
       ...pairs,
     ],
   };
