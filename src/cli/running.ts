@@ -74,7 +74,7 @@ export async function runToEnd(
     release();
     stopProgress();
   }
-  const folded = isNew ? { facts, headHash: end.headHash, torn: false } : await foldReport(run.folder.log);
+  const folded = isNew ? { ...end, facts, torn: false } : await foldReport(run.folder.log);
   const report = await reported(run.folder, folded, options);
   tell({ ...end, report }, folded.facts.tally, config, options);
 }

@@ -3,6 +3,7 @@
  */
 
 import { basename, join } from 'node:path';
+import { outcomeHash } from '../log/outcome.js';
 import { readLog } from '../log/reader.js';
 import { drawSpecs } from '../report/draw-plot.js';
 import { foldFact, noFacts, type ReportFacts } from '../report/report-facts.js';
@@ -16,16 +17,22 @@ import type { RunFolder } from '../store/run-folder.js';
 export interface Folded {
   readonly facts: ReportFacts;
   readonly headHash: string;
+  readonly outcomeHash: string;
   readonly torn: boolean;
 }
 
 export async function foldReport(log: string): Promise<Folded> {
   const facts = noFacts();
+  const outcome = outcomeHash();
   const reading = readLog(log);
   for (;;) {
     const step = await reading.next();
-    if (step.done) return { facts, headHash: step.value.head, torn: step.value.torn };
+    if (step.done) {
+      const { head, torn } = step.value;
+      return { facts, headHash: head, outcomeHash: outcome.digest(), torn };
+    }
     foldFact(facts, step.value);
+    outcome.add(step.value);
   }
 }
 
@@ -39,14 +46,11 @@ const versionsIn = (used: Readonly<Record<string, unknown>>): Record<string, str
 
 export const reportFile = (folder: RunFolder): string => join(folder.path, 'report.html');
 
-export async function reportText(folder: RunFolder, { facts, headHash, torn }: Folded): Promise<string> {
+export async function reportText(folder: RunFolder, folded: Folded): Promise<string> {
   const { config, initial, backend, used } = readRunConfig(folder.path);
-  const plots = await drawSpecs(reportPlotSpecs(facts, config.evaluate.confidence));
+  const plots = await drawSpecs(reportPlotSpecs(folded.facts, config.evaluate.confidence));
   const name = basename(folder.path);
-  return reportPage(
-    { name, config, initial, backend, versions: versionsIn(used), facts, headHash, torn },
-    plots,
-  );
+  return reportPage({ ...folded, name, config, initial, backend, versions: versionsIn(used) }, plots);
 }
 
 export async function writeReport(folder: RunFolder, folded: Folded, file: string): Promise<void> {

@@ -2,7 +2,6 @@
  * Owns: what a run's report is written from, folded from its messages in one pass, while they are made or from the log. Nothing is
  * measured anew: numbers are those of the tally. Memory grows with versions and training steps, not with the log.
  */
-import { outcomeHash } from '../log/outcome.js';
 import type { BodyOf, Envelope } from '../protocol/messages.js';
 import { type Examples, gatherExample, noExamples } from './report-examples.js';
 import { emptyTally, type Tally, tallyMessage } from './tally.js';
@@ -39,7 +38,6 @@ export interface ReportFacts {
   /** Sums of what endpoints billed; empty where nothing was. */
   readonly usage: Map<string, number>;
   currency: string | null;
-  readonly outcome: ReturnType<typeof outcomeHash>;
   /** Judgements to learn from that the world gave, ready-made; null: not told yet. */
   evaluations: number | null;
   configHash: string | null;
@@ -62,7 +60,6 @@ export const noFacts = (): ReportFacts => ({
   made: new Map(),
   usage: new Map(),
   currency: null,
-  outcome: outcomeHash(),
   evaluations: null,
   configHash: null,
   baseHash: null,
@@ -86,7 +83,6 @@ export function foldFact(into: ReportFacts, envelope: Envelope): void {
   const { at } = envelope;
   tallyMessage(into.tally, envelope);
   gatherExample(into.examples, envelope);
-  into.outcome.add(envelope);
   into.startedAt ??= at;
   into.endedAt = at;
   addUsage(into, envelope.body);

@@ -35,8 +35,9 @@ export interface ReportedRun {
   /** Program → version, as config.json names them. */
   readonly versions: Readonly<Record<string, string>>;
   readonly facts: ReportFacts;
-  /** Of the log's chain. */
+  /** Of the log's chain, and of what it found out. */
   readonly headHash: string;
+  readonly outcomeHash: string;
   /** A torn last line was left out. */
   readonly torn: boolean;
 }
@@ -189,7 +190,7 @@ function reproduceSection(run: ReportedRun): string {
   const commands = commandsOf(run, facts);
   const hashes = factsHtml(
     [
-      ['outcome', facts.outcome.digest()],
+      ['outcome', run.outcomeHash],
       ['head of the log', headHash],
       [
         'config.json',

@@ -172,7 +172,7 @@ function edgeGroup({ arrow, points, label }: PlacedArrow): string {
 /** One line of text a group, so that a change of a machine shows as a change of its lines. */
 export function chartSvg(chart: Chart, layout: ChartLayout, summary: string): string {
   const { width, height, boxes, dots, arrows } = layout;
-  const id = `statechart-${chart.name}`;
+  const id = escaped(`statechart-${chart.name}`);
   const dot = (place: Place) =>
     `<circle class="dot" cx="${round(place.x + place.width / 2)}" cy="${round(place.y + place.height / 2)}" r="${place.width / 2}" fill="#52606d"/>`;
   return `${[
