@@ -6,10 +6,12 @@ import type { BodyOf, Envelope, Metric } from '../../src/protocol/messages.js';
 import { drawSpecs } from '../../src/report/draw-plot.js';
 import { modelText, shortened } from '../../src/report/page.js';
 import { PAPER_HEAD_TO_HEAD, PAPER_JUDGING } from '../../src/report/paper-numbers.js';
+import { marginOf, worstDisagreements } from '../../src/report/report-examples.js';
 import { foldFact, noFacts } from '../../src/report/report-facts.js';
 import { type ReportedRun, reportPage } from '../../src/report/report-page.js';
 import { reportPlotSpecs } from '../../src/report/report-plots.js';
 import { changesOf, commandsOf, runCommandText } from '../../src/report/reproduce.js';
+import { meanScore } from '../../src/stages/judge.js';
 import {
   type Finished,
   finishedRun,
@@ -22,9 +24,25 @@ import { checkLinks, checkStandsAlone, checkTags } from './markup.js';
 const folder = temporaryFolder();
 let run: Finished;
 let config: Config;
+
+/** A random model's judgements can't be read, so its log has no number for them: here it gets some. */
+function withJudging(one: Envelope): Envelope {
+  if (one.type !== 'evaluation.made') return one;
+  const { version, metrics } = one.body as BodyOf<'evaluation.made'>;
+  const told = metrics.map((own, i): Metric => {
+    if (!/^judge\.(?!unparseable|ties)/.test(own.name)) return own;
+    if (own.name.startsWith('judge.histogram')) return { ...own, value: i, n: 100 };
+    return { ...own, value: 0.4 + i / 100, interval: { low: 0.3 + i / 100, high: 0.5 + i / 100 }, n: 3 };
+  });
+  return { ...one, body: { version, metrics: told } };
+}
 beforeAll(async () => {
-  config = tinyConfig(await writeTinyModel(join(folder.path, 'm0')), { iterations: 1 });
-  run = await finishedRun(config, join(folder.path, 'run'));
+  config = tinyConfig(await writeTinyModel(join(folder.path, 'm0')), {
+    iterations: 1,
+    cast: { judge: 'random' },
+  });
+  const made = await finishedRun(config, join(folder.path, 'run'));
+  run = { ...made, envelopes: made.envelopes.map(withJudging) };
 });
 afterAll(() => folder.remove());
 
@@ -91,11 +109,33 @@ describe('the report of a finished run', () => {
     expect(rowOf(page, 'As a judge', 'unreadable %').at(-1)).toBe((100 * ours).toFixed(1));
   });
 
+  it('shows the pair with the largest margin, and the worst of judge against truth where they differ', async () => {
+    const pairs = run.envelopes.flatMap(({ type, body }) =>
+      type === 'pair.made' ? [body as BodyOf<'pair.made'>] : [],
+    );
+    const margins = pairs.map(({ chosen, rejected }) => chosen.score - rejected.score);
+    expect(margins.length).toBeGreaterThan(1);
+    const { examples } = reported(run.envelopes).facts;
+    expect(marginOf(examples.pairs.get(1)!.body)).toBe(Math.max(...margins));
+    expect(await pageOf(run.envelopes)).toContain(`why runs/tiny pair:${examples.pairs.get(1)!.body.id}<`);
+    const gaps = run.envelopes.flatMap(({ type, body }) => {
+      if (type !== 'evaluation.answered') return [];
+      const { version, truth, selfScores } = body as BodyOf<'evaluation.answered'>;
+      return version === 'M2' ? [meanScore(selfScores).score! - truth!] : [];
+    });
+    const worst = worstDisagreements(examples).filter(({ version }) => version === 'M2');
+    const most = Math.max(...gaps);
+    expect(most).toBeGreaterThan(0);
+    expect(worst.map(({ self, truth }) => self - truth)).toContain(most);
+    expect(await pageOf(run.envelopes)).toContain('id="example-disagreement-M2-flattered"');
+  });
+
   it('names every version with its weights whole, and the commands that make it again', async () => {
     const page = await pageOf(run.envelopes);
     for (const { type, body } of run.envelopes)
       if (type === 'version.made') expect(page).toContain((body as BodyOf<'version.made'>).weightsHash);
     expect(page).toContain('--seed 1 --set iterations=1');
+    expect(page).toContain('--set cast.judge=random');
     expect(page).toContain('npx soliloquy replay runs/tiny --verify');
   });
 
@@ -149,7 +189,7 @@ describe('a world without truth', () => {
     }) as Envelope[];
     const page = await pageOf(untold);
     checkTags(page);
-    expect(page).not.toMatch(/true score|hacking gap|Judge against truth/);
+    expect(page).not.toMatch(/true score of M|by the true score|hacking gap|gap \(self|Judge against truth/);
     expect(rowOf(page, 'Head to head', 'M1 vs SFT')).toHaveLength(3);
   });
 });
@@ -161,7 +201,7 @@ describe('hostile texts', () => {
     `"quoted" 'single' & &amp; \u202egnorw\u202c \u0000\u0007 \ud800`,
     'x'.repeat(100_000),
   ];
-  const pages = hostile.map((text) => {
+  const pageWith = (text: string): Promise<string> => {
     const prompt = { episode: '1-0001', iteration: 1, prompt: text, shots: [], generation: {} };
     const scored = (id: string, score: number) => ({ response: id, text, score, judgements: [1] });
     const generation = { text, ids: [1], logprob: 0, finish: 'stop', key: [1, 1], version: 'M1' };
@@ -195,12 +235,12 @@ describe('hostile texts', () => {
       ],
       { name: text.slice(0, 100), versions: { [text.slice(0, 200)]: text } },
     );
-  });
+  };
 
   it.each(hostile.map((text, i) => [text.slice(0, 24), i] as const))(
     '%s is text on the page',
     async (_, i) => {
-      const page = await pages[i]!;
+      const page = await pageWith(hostile[i]!);
       checkStandsAlone(page);
       checkLinks(page);
       expect(page).not.toMatch(/<script|<img|<\/style><\/dd>/);
@@ -209,11 +249,11 @@ describe('hostile texts', () => {
   );
 
   it('shows controls and marks of direction as what they are, and says what was left out', async () => {
-    const page = await pages[2]!;
+    const page = await pageWith(hostile[2]!);
     // biome-ignore lint/suspicious/noControlCharactersInRegex: none of these may be on the page
     expect(page).not.toMatch(/[\u0000\u0007\u202c\u202e\ud800]/);
     expect(page).toContain('\\u{202e}gnorw');
-    expect(await pages[3]!).toContain('(100,000 characters, the first 1,500 are shown)');
+    expect(await pageWith(hostile[3]!)).toContain('(100,000 characters, the first 1,500 are shown)');
     expect(shortened('🙂'.repeat(10), 5)).toMatch(/^🙂🙂 …/u);
     expect(modelText('')).toBe('<i>(empty)</i>');
   });
