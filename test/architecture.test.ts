@@ -287,7 +287,7 @@ describe('the tree', () => {
   it('a machine and its drawing have the same basename', () => {
     const six = ['coordinator', 'episode', 'generator', 'judge', 'responder', 'trainer'];
     expect(readdirSync(join(root, 'docs/machines')).sort()).toEqual(
-      six.flatMap((name) => [`${name}.json`, `${name}.mmd`]),
+      six.flatMap((name) => [`${name}.json`, `${name}.mmd`, `${name}.svg`]),
     );
     expect(six.filter((name) => !files.includes(`machines/${name}.ts`))).toEqual([]);
   });

@@ -1,11 +1,10 @@
 /**
- * Owns: how every page of ours looks: light and dark by what the reader's system says, and on paper. Plots and statecharts are drawn
- * for a light page; here their ink follows the page.
+ * Owns: how every page of ours looks: light and dark by what the reader's system says, and on paper. Plots are drawn for a
+ * light page; here their ink follows the page.
  */
 const DARK = `
   --paper: #14181d; --raised: #1c2229; --ink: #e4e9ee; --muted: #9aa7b4; --line: #35404b; --accent: #6cb6ff; --good: #58c08a;
-  --warn: #e8a33d; --bad: #f0806f; --chart-background: transparent; --chart-text: #e4e9ee; --chart-muted: #9aa7b4;
-  --chart-state: #242c35; --chart-border: #8796a5; --chart-line: #8796a5; --chart-label: #14181d;`;
+  --warn: #e8a33d; --bad: #f0806f;`;
 
 export const PAGE_STYLE = `
 :root { color-scheme: light dark; --paper: #ffffff; --raised: #f6f8fa; --ink: #1c2329; --muted: #57636f; --line: #d5dce3;

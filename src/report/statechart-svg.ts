@@ -42,7 +42,8 @@ export const CHART_STYLE = `
 .statechart .dot { fill: var(--chart-line, #52606d); }
 .statechart .does { fill: var(--chart-muted, #616e7c); }
 .statechart .any { font-style: italic; }
-.statechart .state.active > rect:not(.frame) { fill: var(--chart-active, #d3ecff); stroke: var(--chart-active-border, #0b69a3); stroke-width: 2.5; }
+.statechart .state.active:not(.compound) > rect:not(.frame) { fill: var(--chart-active, #d3ecff); }
+.statechart .state.active > rect:not(.frame) { stroke: var(--chart-active-border, #0b69a3); stroke-width: 2.5; }
 .statechart .fired > path { stroke: var(--chart-fired, #c65d00); stroke-width: 2.5; }
 .statechart .fired > .head { fill: var(--chart-fired, #c65d00); }
 .statechart .transition.fired .when { fill: var(--chart-fired, #c65d00); }`;
