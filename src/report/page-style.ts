@@ -27,7 +27,7 @@ nav { margin: 1rem 0; font-size: 14px; display: flex; flex-wrap: wrap; gap: .3re
 table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
 caption { text-align: left; white-space: nowrap; font-weight: 600; padding: .2rem .7rem .4rem 0; }
 th, td { text-align: right; padding: .28rem .75rem .28rem 0; vertical-align: top; white-space: nowrap; }
-th { border-bottom: 1px solid var(--muted); font-weight: 600; color: var(--muted); } th.text, td.text { text-align: left; }
+thead td, th { border-bottom: 1px solid var(--muted); } th { font-weight: 600; color: var(--muted); } th.text, td.text { text-align: left; }
 td.text { white-space: normal; overflow-wrap: break-word; max-width: 34em; }
 tr.new td { border-top: 1px solid var(--line); }
 .notes { padding-left: 1.2rem; } .notes li { margin: .25rem 0; }

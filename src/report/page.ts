@@ -37,18 +37,16 @@ export const modelText = (text: string): string =>
   text === '' ? '<i>(empty)</i>' : `<bdi>${escaped(shortened(text))}</bdi>`;
 
 export function tableHtml({ title, head, rows, text }: TableData): string {
-  const cells = (row: readonly string[], tag: 'th' | 'td') =>
-    row
-      .map(
-        (cell, i) =>
-          `<${tag}${tag === 'th' ? ' scope="col"' : ''}${text.includes(i) ? ' class="text"' : ''}>${escaped(shortened(cell, CELL_SHOWN))}</${tag}>`,
-      )
-      .join('');
+  const look = (i: number) => (text.includes(i) ? ' class="text"' : '');
+  const cell = (words: string, i: number) => `<td${look(i)}>${escaped(shortened(words, CELL_SHOWN))}</td>`;
+  /** A column without a name has no header: a reader's voice would say "empty". */
+  const header = (words: string, i: number) =>
+    words === '' ? '<td></td>' : `<th scope="col"${look(i)}>${escaped(words)}</th>`;
   const body = rows.map(
-    (row, i) => `<tr${i > 0 && row[0] !== '' ? ' class="new"' : ''}>${cells(row, 'td')}</tr>`,
+    (row, i) => `<tr${i > 0 && row[0] !== '' ? ' class="new"' : ''}>${row.map(cell).join('')}</tr>`,
   );
   const caption = title === '' ? '' : `<caption>${escaped(title)}</caption>`;
-  return `<div class="wide"><table>${caption}<thead><tr>${cells(head, 'th')}</tr></thead><tbody>
+  return `<div class="wide"><table>${caption}<thead><tr>${head.map(header).join('')}</tr></thead><tbody>
 ${body.join('\n')}
 </tbody></table></div>`;
 }

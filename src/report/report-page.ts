@@ -67,8 +67,11 @@ const castText = ({ cast }: Config): string =>
     .map(([role, player]) => `${role} ${valueText(player)}`)
     .join(', ');
 
+/** None where there is no number. */
 const tile = (value: string, says: string): string =>
-  `<div class="tile"><b>${escaped(value)}</b><span>${escaped(says)}</span></div>`;
+  value.startsWith(DASH)
+    ? ''
+    : `<div class="tile"><b>${escaped(value)}</b><span>${escaped(says)}</span></div>`;
 
 /** What a reader wants first: the newest version that was measured. */
 function tilesHtml({ tally }: ReportFacts): string {

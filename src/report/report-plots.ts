@@ -152,15 +152,20 @@ function trainingSpec({ trainings }: ReportFacts): PlotSpec[] {
       height: 140,
       title: { text: version, fontSize: 12, frame: 'group' },
       data: { values: curveOf(ordered) },
-      mark: { type: 'line', color: COLOURS[0], strokeWidth: 1.3 },
+      mark: { type: 'line', color: COLOURS[0], strokeWidth: 1.3, point: ordered.length < 4 },
       encoding: {
-        x: { field: 'step', type: 'quantitative', title: 'step', axis: { tickCount: 4, grid: false } },
+        x: {
+          field: 'step',
+          type: 'quantitative',
+          title: 'step',
+          axis: { tickCount: 4, tickMinStep: 1, format: 'd', grid: false },
+        },
         y: {
           field: 'loss',
           type: 'quantitative',
           title: ordered[0]!.margin === null ? 'loss, nats a token' : 'DPO loss, nats a pair',
           scale: { zero: false },
-          axis: { tickCount: 5 },
+          axis: { tickCount: 5, format: '.4~g' },
         },
       },
     };
@@ -192,7 +197,13 @@ function pairsSpec({ iterations }: Tally): PlotSpec[] {
     mark: { type: 'bar', height: 22 },
     encoding: {
       y,
-      x: { field: 'count', type: 'quantitative', title: 'episodes', stack: 'zero' },
+      x: {
+        field: 'count',
+        type: 'quantitative',
+        title: 'episodes',
+        stack: 'zero',
+        axis: { tickMinStep: 1, format: ',d' },
+      },
       order: { field: 'order', type: 'quantitative' },
       color: {
         field: 'end',

@@ -26,7 +26,7 @@ export function lineageTable({ tally, baseHash, trained }: ReportFacts): TableDa
     one.reference ?? DASH,
     one.datasets.join(' + '),
     one.tooLong > 0 ? `${one.rows} (${one.tooLong} too long)` : String(one.rows),
-    number(trained.get(one.version)?.loss, 4),
+    trained.get(one.version)?.steps === 0 ? DASH : number(trained.get(one.version)?.loss, 4),
     one.judge ?? DASH,
     one.weightsHash.slice(0, 12),
     one.dataHash.slice(0, 12),
@@ -217,7 +217,7 @@ export function trainingTable({ trained }: ReportFacts): TableData {
       String(rows),
       String(tooLong),
       String(steps),
-      loss.toFixed(4),
+      steps === 0 ? DASH : loss.toFixed(4),
     ]),
   };
 }

@@ -59,7 +59,7 @@ export function versionPanel(title: string, axis: string, points: readonly Point
     type: 'quantitative',
     title: axis,
     scale: { zero: false, nice: true },
-    axis: { tickCount: 6 },
+    axis: { tickCount: 6, format: '.4~g' },
   };
   const color: Part = {
     field: 'series',
