@@ -288,7 +288,7 @@ describe('the tree', () => {
   it('a machine and its drawing have the same basename', () => {
     const seven = ['coordinator', 'episode', 'generator', 'judge', 'meta-judge', 'responder', 'trainer'];
     expect(readdirSync(join(root, 'docs/machines')).sort()).toEqual(
-      seven.flatMap((name) => [`${name}.json`, `${name}.mmd`]),
+      seven.flatMap((name) => [`${name}.json`, `${name}.mmd`, `${name}.svg`]),
     );
     expect(seven.filter((name) => !files.includes(`machines/${name}.ts`))).toEqual([]);
   });

@@ -20,6 +20,7 @@ import { packageVersion } from './package.js';
 import { parityCommand } from './parity.js';
 import { pretrainCommand } from './pretrain.js';
 import { replayCommand } from './replay.js';
+import { reportCommand } from './report.js';
 import { resumeCommand } from './resume.js';
 import { runCommand } from './run.js';
 import { scoreCommand } from './score.js';
@@ -45,6 +46,7 @@ export function program(): Command {
     forkCommand,
     sweepCommand,
     compareCommand,
+    reportCommand,
     evalCommand,
     whyCommand,
     scoreCommand,

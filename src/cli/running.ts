@@ -6,15 +6,18 @@ import { type Command, Option } from 'commander';
 import type { Machinery } from '../../actors/parts.js';
 import type { Progress } from '../../actors/streams.js';
 import type { Run, RunEnd } from '../../actors/system.js';
-import { readLog } from '../log/reader.js';
 import { commandText } from '../protocol/command.js';
 import type { Config } from '../protocol/config.js';
 import { DURABILITIES, type Durability } from '../protocol/durability.js';
+import { reasonOf } from '../protocol/errors.js';
+import { foldFact, noFacts } from '../report/report-facts.js';
 import { summary } from '../report/summary.js';
-import { emptyTally, type Tally, tallyMessage } from '../report/tally.js';
+import type { Tally } from '../report/tally.js';
+import type { RunFolder } from '../store/run-folder.js';
 import { decimal, type Machinery as Flags, printJson, systemClock, withMachinery } from './options.js';
 import { packageVersion } from './package.js';
 import { showProgress } from './progress.js';
+import { type Folded, foldReport, reportFile, writeReport } from './write-report.js';
 
 export interface Showing {
   readonly json?: true;
@@ -65,9 +68,9 @@ export async function runToEnd(
   options: Showing,
   { said, from }: Beginning,
 ): Promise<void> {
-  const tally = emptyTally();
   const isNew = from.messages === 0;
-  if (isNew) run.messages$.subscribe((envelope) => tallyMessage(tally, envelope));
+  const facts = noFacts();
+  if (isNew) run.messages$.subscribe((envelope) => foldFact(facts, envelope));
   const silent = options.json || options.quiet;
   if (!silent) process.stderr.write(`${said}\n`);
   // Whatever is quiet: a program of the config's is about to be run.
@@ -82,8 +85,30 @@ export async function runToEnd(
     release();
     stopProgress();
   }
-  if (!isNew) for await (const envelope of readLog(run.folder.log)) tallyMessage(tally, envelope);
-  tell(end, tally, config, options);
+  const folded = isNew ? { ...end, facts, torn: false } : await foldReport(run.folder.log);
+  const report = await reported(run.folder, folded, options);
+  tell({ ...end, report }, folded.facts.tally, config, options);
+}
+
+/** The report's file; null, with the reason told, where it couldn't be written: a run doesn't fail by that. */
+async function reported(folder: RunFolder, folded: Folded, { json, quiet }: Showing): Promise<string | null> {
+  const file = reportFile(folder);
+  try {
+    const begun = performance.now();
+    await writeReport(folder, folded, file);
+    const took = (performance.now() - begun) / 1000;
+    if (!json && !quiet) process.stderr.write(`report written in ${took.toFixed(1)} s\n`);
+    return file;
+  } catch (error) {
+    process.stderr.write(
+      `no report was written (${reasonOf(error)}); make it with: npx soliloquy report ${folder.path}\n`,
+    );
+    return null;
+  }
+}
+
+interface Told extends RunEnd {
+  readonly report: string | null;
 }
 
 /** The first Ctrl-C ends the run between two messages, the second at once. */
@@ -103,8 +128,8 @@ function stopOnSignal(run: Run): () => void {
   };
 }
 
-function tell(end: RunEnd, tally: Tally, config: Config, options: Showing): void {
-  const { status, folder, messages, outcomeHash, headHash, reason } = end;
+function tell(end: Told, tally: Tally, config: Config, options: Showing): void {
+  const { status, folder, messages, outcomeHash, headHash, reason, report } = end;
   if (status !== 'finished') process.exitCode = status === 'stopped' ? 130 : 1;
   const metrics = Object.fromEntries(
     [...tally.metrics].map(([version, own]) => [version, [...own.values()]]),
@@ -119,6 +144,7 @@ function tell(end: RunEnd, tally: Tally, config: Config, options: Showing): void
       outcomeHash,
       headHash,
       reason,
+      report,
       metrics,
       lineage: tally.versions,
       ...(tally.usage.size > 0 ? { usage } : {}),
@@ -129,7 +155,8 @@ function tell(end: RunEnd, tally: Tally, config: Config, options: Showing): void
   process.stdout.write(`\n${whereThingsLie(end, config)}`);
 }
 
-function whereThingsLie({ status, folder, messages, outcomeHash, reason }: RunEnd, config: Config): string {
+function whereThingsLie(end: Told, config: Config): string {
+  const { status, folder, messages, outcomeHash, reason, report } = end;
   const near = relative(process.cwd(), folder.path);
   const at = near === '' || near.startsWith('..') ? folder.path : near;
   const head = { finished: 'Finished', stopped: 'Stopped', failed: `Failed: ${reason}` }[status];
@@ -137,6 +164,7 @@ function whereThingsLie({ status, folder, messages, outcomeHash, reason }: RunEn
     `${head}. ${messages} messages, outcome ${outcomeHash.slice(0, 16)}`,
     `  ${at}/messages.jsonl   every message, hash-chained     ${at}/metrics.jsonl   every measurement`,
     `  ${at}/models/          each version, Hugging Face layout     ${at}/data/   what each was trained on`,
+    ...(report === null ? [] : [`  ${at}/report.html      all of it on one page, to read and to send`]),
   ];
   const next =
     status === 'finished'

@@ -1,19 +1,11 @@
 /**
- * Owns: a comparison as plots (SVG): what is drawn, in which colours, with which titles. Drawn by Vega without a browser; the
- * library is heavy, so it is loaded when the first plot is asked for.
+ * Owns: a comparison as plots (SVG): what is drawn, in which colours, with which titles.
  */
-import type { TopLevelSpec } from 'vega-lite';
 import type { Comparison } from './comparison.js';
+import { drawSpecs, type Plot, type PlotSpec } from './draw-plot.js';
 import { headToHeadPlot } from './head-to-head-plot.js';
 import type { Measure } from './measures-compared.js';
 import { COLOURS, framed, INK, type Part, SHAPES, shorter } from './plot-style.js';
-
-export interface Plot {
-  /** File name without `.svg`. */
-  readonly name: string;
-  readonly title: string;
-  readonly svg: string;
-}
 
 /** Arms of one version stand beside each other: so far from one to the next, and in so much of its width at most. */
 const STEP = 0.12;
@@ -170,7 +162,7 @@ function scoresPlot(comparison: Comparison): Part[] {
 }
 
 /** Specs by file name, in reading order. */
-function specsOf(comparison: Comparison): { name: string; title: string; spec: Part }[] {
+function specsOf(comparison: Comparison): PlotSpec[] {
   const scores = scoresPlot(comparison).map((spec) => ({
     name: 'scores',
     title: 'True score and self-score',
@@ -192,14 +184,4 @@ function specsOf(comparison: Comparison): { name: string; title: string; spec: P
 }
 
 /** Every plot that these runs have numbers for. */
-export async function drawPlots(comparison: Comparison): Promise<Plot[]> {
-  const [vega, { compile }] = await Promise.all([import('vega'), import('vega-lite')]);
-  const plots: Plot[] = [];
-  for (const { name, title, spec } of specsOf(comparison)) {
-    const compiled = compile(spec as unknown as TopLevelSpec).spec;
-    const view = new vega.View(vega.parse(compiled), { renderer: 'none' });
-    plots.push({ name, title, svg: await view.toSVG() });
-    view.finalize();
-  }
-  return plots;
-}
+export const drawPlots = (comparison: Comparison): Promise<Plot[]> => drawSpecs(specsOf(comparison));

@@ -3,11 +3,10 @@
  * gave no pair. Every number is one of the tally's; "–" stands where a number is undefined.
  */
 import Table from 'cli-table3';
-import type { Metric, Usage } from '../protocol/messages.js';
+import type { Usage } from '../protocol/messages.js';
 import { addUsage } from '../stages/usage.js';
+import { counts, DASH, metricOf, number, opponents, percent, record, withInterval } from './metric-text.js';
 import type { IterationTally, Tally } from './tally.js';
-
-const DASH = '–';
 
 export type Row = readonly string[];
 
@@ -39,21 +38,6 @@ export function table(head: Row, rows: readonly Row[], text: readonly number[] =
   return out.toString();
 }
 
-const number = (value: number | null | undefined, digits: number): string =>
-  value === null || value === undefined ? DASH : value.toFixed(digits);
-const percent = (value: number | null | undefined): string =>
-  value === null || value === undefined ? DASH : (100 * value).toFixed(1);
-
-/** `4.45 [4.36, 4.53]` */
-function withInterval(metric: Metric | undefined, show: (value: number) => string): string {
-  if (!metric || metric.value === null) return DASH;
-  const { value, interval } = metric;
-  return interval ? `${show(value)} [${show(interval.low)}, ${show(interval.high)}]` : show(value);
-}
-
-const metricOf = (tally: Tally, version: string, name: string): Metric | undefined =>
-  tally.metrics.get(version)?.get(name);
-
 export const world = (tally: Tally): string => `World\n${tally.notes.map((note) => ` ${note}`).join('\n')}`;
 
 export function lineage(tally: Tally): string {
@@ -70,22 +54,6 @@ export function lineage(tally: Tally): string {
   );
   return `Lineage\n${table(['version', 'from', 'DPO reference', 'data', 'rows', 'judged by', 'weights'], rows)}`;
 }
-
-/** Opponents of each version, as far as they were measured. */
-function opponents(tally: Tally): { version: string; against: string }[] {
-  return [...tally.metrics].flatMap(([version, metrics]) =>
-    [...metrics.keys()]
-      .flatMap((name) => /^h2h\.oracle\.(.+)\.margin$/.exec(name)?.[1] ?? [])
-      .map((against) => ({ version, against })),
-  );
-}
-
-const record = (tally: Tally, version: string, name: string): string => {
-  const share = (part: string) => percent(metricOf(tally, version, `${name}.${part}`)?.value);
-  return metricOf(tally, version, `${name}.win`)?.value == null
-    ? DASH
-    : `${share('win')} / ${share('tie')} / ${share('loss')}`;
-};
 
 export function headToHead(tally: Tally): string {
   const rows = opponents(tally).map(({ version, against }) => [
@@ -129,12 +97,6 @@ export function gap(tally: Tally): string {
   });
   return `Score and hacking gap (0–5; gap = self − true, above 0 the judge flatters)\n${table(['', 'true score [95 %]', 'self-score', 'gap [95 %]', 'tokens', 'unique', 'drift'], rows)}`;
 }
-
-const counts = (reasons: Readonly<Partial<Record<string, number>>>): string =>
-  Object.entries(reasons)
-    .sort(([, a], [, b]) => (b ?? 0) - (a ?? 0))
-    .map(([reason, count]) => `${reason} ${count}`)
-    .join(', ') || 'none';
 
 function iterationLines(tally: IterationTally): string[] {
   const { iteration, asks, prompts, pairs, judgements, unparseable, scores, scoreSum } = tally;

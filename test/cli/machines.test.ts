@@ -53,6 +53,14 @@ describe('soliloquy machines', () => {
     );
   });
 
+  it('--format svg draws one, as docs/ shows it; all at once are no SVG', async () => {
+    expect(await printed('trainer', '--format', 'svg')).toBe(page('trainer.svg'));
+    await expect(printed('--format', 'svg')).rejects.toMatchObject({
+      code: 'usage',
+      fields: { fix: expect.stringContaining('trainer') },
+    });
+  });
+
   it('another name is wrong usage and says the seven', async () => {
     await expect(printed('narrator')).rejects.toMatchObject({
       code: 'usage',

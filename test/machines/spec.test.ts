@@ -67,6 +67,15 @@ describe('docs/machines', () => {
     if (process.env.UPDATE_DOCS) writeFileSync(file, `${JSON.stringify(description, null, 2)}\n`);
     expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual(description);
   });
+
+  it.each(names)('%s.svg is what `soliloquy machines` draws, every time the same', async (name) => {
+    const file = join(root, `docs/machines/${name}.svg`);
+    const drawn = await machines[name].svg();
+    if (process.env.UPDATE_DOCS) writeFileSync(file, drawn);
+    const why = `${name}.svg is stale: UPDATE_DOCS=1 npx vitest run test/machines/spec.test.ts`;
+    expect(readFileSync(file, 'utf8') === drawn, why).toBe(true);
+    expect(await machines[name].svg()).toBe(drawn);
+  });
 });
 
 describe('a description', () => {
