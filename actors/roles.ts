@@ -3,6 +3,7 @@
  * is over. `recast` goes on with another config from the states in which they are.
  */
 
+import type { StateValue } from 'xstate';
 import { coordinatorMachine } from '../machines/coordinator.js';
 import { episodeMachine } from '../machines/episode.js';
 import { generatorMachine } from '../machines/generator.js';
@@ -16,7 +17,7 @@ import type { EpisodeId } from '../src/protocol/ids.js';
 import type { Address } from '../src/protocol/messages.js';
 import type { World } from '../src/protocol/ports.js';
 import type { JudgeTemplate } from '../src/protocol/records.js';
-import { type MachineRole, machineRole } from './role.js';
+import { type MachineRole, machineRole, stateText } from './role.js';
 
 const modelCast = (role: 'generator' | 'responder', text: string): ModelCast => {
   const cast = parseCast(role, text);
@@ -102,15 +103,22 @@ export interface Roles {
   recast(options: RoleOptions): void;
   /** Those that were written to and are not over. */
   living(): ReadonlyMap<Address, MachineRole>;
+  /** In which state an address was left by its last message; an episode that is over, in its end. Null: no machine's. */
+  stateOf(address: Address): string | null;
 }
 
 export function createRoles(first: RoleOptions): Roles {
   let options = first;
   const roles = new Map<Address, MachineRole>();
+  let ended: { readonly address: Address; readonly role: MachineRole } | null = null;
   const made = (address: Address): MachineRole | undefined => {
     if (isNamed(address)) return machineRole(MACHINES[address], INPUTS[address](options));
     if (!address.startsWith('episode:')) return undefined;
-    return episodeRole(address, options, () => roles.delete(address));
+    const role = episodeRole(address, options, () => {
+      roles.delete(address);
+      ended = { address, role };
+    });
+    return role;
   };
   return {
     role(address) {
@@ -125,6 +133,10 @@ export function createRoles(first: RoleOptions): Roles {
       for (const [address, role] of roles) if (isNamed(address)) role.recast(INPUTS[address](next));
     },
     living: () => roles,
+    stateOf(address) {
+      const role = roles.get(address) ?? (ended?.address === address ? ended.role : undefined);
+      return role ? stateText(role.snapshot.value as StateValue) : null;
+    },
   };
 }
 
@@ -150,6 +162,8 @@ function episodeRole(address: Address, { config, template }: RoleOptions, forget
       return role.snapshot;
     },
     recast: role.recast,
+    freeze: role.freeze,
+    thaw: role.thaw,
     receive(message) {
       const said = role.receive(message);
       if (role.snapshot.status === 'done') forget();

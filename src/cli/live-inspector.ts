@@ -1,0 +1,65 @@
+/**
+ * The inspector beside a live run: its server lives on a thread of its own and reads the log's file, so that watching costs the
+ * run next to nothing. This side sends it the states that the run has anyway, and does what the page asks.
+ */
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { bufferTime, filter } from 'rxjs';
+import type { Run } from '../../actors/system.js';
+
+/** To the thread. */
+export type ToInspector =
+  | { readonly kind: 'states'; readonly from: number; readonly states: readonly (string | null)[] }
+  | { readonly kind: 'ended' }
+  | { readonly kind: 'close' };
+
+/** From the thread. */
+export type FromInspector =
+  | { readonly kind: 'ready'; readonly url: string }
+  | { readonly kind: 'failed'; readonly reason: string }
+  | { readonly kind: 'control'; readonly action: 'hold' | 'step' | 'release' | 'stop' };
+
+export interface InspectorSetup {
+  readonly run: string;
+  readonly from: number;
+  readonly port: number;
+}
+
+const BATCH_MS = 100;
+
+export interface LiveInspector {
+  readonly url: string;
+  /** The run is over; the page stays. */
+  ended(): void;
+  close(): Promise<void>;
+}
+
+/** Call before the run starts, so that no state is missed. */
+export async function inspectLive(run: Run, port: number): Promise<LiveInspector> {
+  const workerData: InspectorSetup = { run: run.folder.path, from: run.from, port };
+  const worker = new Worker(join(import.meta.dirname, 'inspector-thread.js'), { workerData });
+  const tell = (message: ToInspector) => worker.postMessage(message);
+  run.states$
+    .pipe(
+      bufferTime(BATCH_MS),
+      filter((batch) => batch.length > 0),
+    )
+    .subscribe((batch) =>
+      tell({ kind: 'states', from: batch[0]!.seq, states: batch.map(({ state }) => state) }),
+    );
+  const [first] = (await once(worker, 'message')) as [FromInspector];
+  if (first.kind !== 'ready') throw new Error(first.kind === 'failed' ? first.reason : 'no inspector');
+  worker.on('message', (message: FromInspector) => {
+    if (message.kind === 'control') run[message.action]();
+  });
+  return {
+    url: first.url,
+    ended: () => tell({ kind: 'ended' }),
+    async close() {
+      const gone = once(worker, 'exit');
+      tell({ kind: 'close' });
+      await gone;
+    },
+  };
+}
