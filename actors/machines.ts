@@ -10,6 +10,9 @@ import { generatorMachine } from '../machines/generator.js';
 import { judgeMachine } from '../machines/judge.js';
 import { responderMachine } from '../machines/responder.js';
 import { trainerMachine } from '../machines/trainer.js';
+import { chartOf } from '../src/report/statechart.js';
+import { layoutChart } from '../src/report/statechart-layout.js';
+import { chartSvg } from '../src/report/statechart-svg.js';
 
 export type { MachineDescription } from '../machines/describe.js';
 
@@ -17,12 +20,20 @@ export interface MachineEntry {
   readonly summary: string;
   describe(): MachineDescription;
   mermaid(): string;
+  /** Drawn as src/report/statechart-svg.ts says; takes a few tenths of a second. */
+  svg(): Promise<string>;
+}
+
+async function svgOf(machine: AnyStateMachine, summary: string): Promise<string> {
+  const chart = chartOf(describeMachine(machine));
+  return chartSvg(chart, await layoutChart(chart), summary);
 }
 
 const entry = (machine: AnyStateMachine, summary: string): MachineEntry => ({
   summary,
   describe: () => describeMachine(machine),
   mermaid: () => mermaidOf(describeMachine(machine)),
+  svg: () => svgOf(machine, summary),
 });
 
 /** In the order of the loop. */

@@ -6,15 +6,19 @@ import { isMachineName, machines } from '../../actors/machines.js';
 import { SoliloquyError } from '../protocol/errors.js';
 import { printJson } from './options.js';
 
-type Format = 'json' | 'mermaid';
+type Format = 'svg' | 'mermaid' | 'json';
 
 const list = (): string =>
   Object.entries(machines)
     .map(([name, { summary }]) => `${name.padEnd(12)} ${summary}\n`)
     .join('');
 
-function show(name: string | undefined, format: Format | undefined): void {
+async function show(name: string | undefined, format: Format | undefined): Promise<void> {
   if (name === undefined) {
+    if (format === 'svg')
+      throw new SoliloquyError('usage', 'an SVG file holds one statechart', {
+        fix: `name one: ${Object.keys(machines).join(', ')}`,
+      });
     if (format === 'mermaid')
       for (const { mermaid } of Object.values(machines)) process.stdout.write(`${mermaid()}\n`);
     else if (format === 'json') printJson(Object.values(machines).map(({ describe }) => describe()));
@@ -27,18 +31,20 @@ function show(name: string | undefined, format: Format | undefined): void {
       fix: `one of: ${Object.keys(machines).join(', ')}`,
     });
   if (format === 'json') printJson(machines[name].describe());
+  else if (format === 'svg') process.stdout.write(await machines[name].svg());
   else process.stdout.write(machines[name].mermaid());
 }
 
 export const machinesCommand = (): Command =>
   new Command('machines')
-    .description('the statecharts of the loop: a list, or one of them as Mermaid or JSON')
+    .description('the statecharts of the loop: a list, or one of them as SVG, Mermaid or JSON')
     .argument('[name]', 'coordinator, generator, episode, responder, judge or trainer')
     .addOption(
       new Option('--format <format>', 'how to show it (one machine: mermaid unless said otherwise)').choices([
-        'json',
+        'svg',
         'mermaid',
+        'json',
       ]),
     )
     .addOption(new Option('--json', 'short for --format json').implies({ format: 'json' }))
-    .action((name: string | undefined, { format }: { format?: Format }) => show(name, format));
+    .action(async (name: string | undefined, { format }: { format?: Format }) => show(name, format));
