@@ -37,7 +37,11 @@ export function createStaging(config: Config): Staging {
       roles.role(to)?.receive({ type, body, seq } as Received);
       return roles.stateOf(to);
     },
-    freeze: (address) => roles.living().get(address as Address)?.freeze() ?? null,
+    freeze: (address) =>
+      roles
+        .living()
+        .get(address as Address)
+        ?.freeze() ?? null,
     thaw: (address, frozen) => roles.role(address as Address)?.thaw(frozen),
     contextOf(address) {
       const role = roles.role(address as Address);

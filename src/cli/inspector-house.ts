@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import { machines } from '../../actors/machines.js';
 import { createStaging, ROLES } from '../../actors/staging.js';
 import { createWorld } from '../../actors/worlds.js';
 import { newToken } from '../inspector/door.js';
@@ -14,7 +15,6 @@ import { watchRun } from '../inspector/watched-run.js';
 import { SoliloquyError } from '../protocol/errors.js';
 import { readRunConfig } from '../store/run-config.js';
 import { freeName, runFolder } from '../store/run-folder.js';
-import { drawCharts } from './charts.js';
 import { systemClock } from './options.js';
 
 /** A run that is live in this process. */
@@ -52,6 +52,8 @@ export function createHouse({ run, live }: HouseOptions): BoundHouse {
   const home = basename(folder);
   const opened = new Map<string, OpenRun>();
   const children = new Set<ReturnType<typeof spawn>>();
+  // They take a second or so to place; the page asks for them at once.
+  const charts = drawCharts();
 
   const openNow = (name: string): OpenRun => {
     if (name !== home && !runsIn(beside).includes(name))
@@ -85,13 +87,18 @@ export function createHouse({ run, live }: HouseOptions): BoundHouse {
       return made;
     },
     fork: (parent, request) => startFork(parent, request, children),
-    charts: drawCharts,
+    charts: () => charts,
     close() {
       for (const { watched } of opened.values()) watched.close();
       for (const child of children) child.kill('SIGINT');
     },
   };
 }
+
+const drawCharts = async (): Promise<Readonly<Record<string, string>>> =>
+  Object.fromEntries(
+    await Promise.all(Object.entries(machines).map(async ([name, { svg }]) => [name, await svg()] as const)),
+  );
 
 const argumentsOf = ({ at, cast, set, override }: ForkRequest): string[] => [
   ...['--at', at],

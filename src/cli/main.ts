@@ -12,6 +12,7 @@ import { exportCommand } from './export.js';
 import { describe, exitCodeOf } from './failure.js';
 import { forkCommand } from './fork.js';
 import { generateCommand } from './generate.js';
+import { inspectCommand } from './inspect.js';
 import { judgeBenchCommand } from './judge-bench.js';
 import { machinesCommand } from './machines.js';
 import { packageVersion } from './package.js';
@@ -44,6 +45,7 @@ export function program(): Command {
     sweepCommand,
     compareCommand,
     evalCommand,
+    inspectCommand,
     whyCommand,
     scoreCommand,
     generateCommand,

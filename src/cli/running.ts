@@ -11,6 +11,7 @@ import type { Config } from '../protocol/config.js';
 import { DURABILITIES, type Durability } from '../protocol/durability.js';
 import { summary } from '../report/summary.js';
 import { emptyTally, type Tally, tallyMessage } from '../report/tally.js';
+import { type InspectorFlags, openInspector, stayOpen, withInspector } from './inspector-options.js';
 import { type Machinery as Flags, printJson, systemClock, withMachinery } from './options.js';
 import { packageVersion } from './package.js';
 import { showProgress } from './progress.js';
@@ -20,12 +21,12 @@ export interface Showing {
   readonly quiet?: true;
 }
 
-export interface RunMachinery extends Flags, Showing {
+export interface RunMachinery extends Flags, Showing, InspectorFlags {
   readonly durability: Durability;
 }
 
 export const withRunMachinery = (command: Command): Command =>
-  withMachinery(command)
+  withInspector(withMachinery(command))
     .addOption(
       new Option(
         '--durability <when>',
@@ -54,7 +55,7 @@ export interface Beginning {
 export async function runToEnd(
   run: Run,
   config: Config,
-  options: Showing,
+  options: Showing & InspectorFlags,
   { said, from }: Beginning,
 ): Promise<void> {
   const tally = emptyTally();
@@ -63,16 +64,22 @@ export async function runToEnd(
   const silent = options.json || options.quiet;
   if (!silent) process.stderr.write(`${said}\n`);
   const stopProgress = silent ? () => {} : showProgress(run, config, process.stderr, systemClock, from);
+  const inspector = options.inspect ? await openInspector(run, options) : null;
   const release = stopOnSignal(run);
   let end: RunEnd;
   try {
     end = await run.start();
+  } catch (error) {
+    await inspector?.close();
+    throw error;
   } finally {
     release();
     stopProgress();
   }
+  inspector?.ended();
   if (!isNew) for await (const envelope of readLog(run.folder.log)) tallyMessage(tally, envelope);
   tell(end, tally, config, options);
+  if (inspector) await stayOpen(inspector);
 }
 
 /** The first Ctrl-C ends the run between two messages, the second at once. */

@@ -50,7 +50,12 @@ function readMarks(log: string): Map<string, Mark[]> {
   }
 }
 
-export function createContexts(log: string, index: RunIndex, isKnown: boolean, create: () => Stage): Contexts {
+export function createContexts(
+  log: string,
+  index: RunIndex,
+  isKnown: boolean,
+  create: () => Stage,
+): Contexts {
   const marks = isKnown ? readMarks(log) : new Map<string, Mark[]>();
   const spacing = new Map<string, { every: number; since: number }>();
 

@@ -19,8 +19,14 @@ const forkSchema = z.strictObject({
       trainer: text.exactOptional(),
     })
     .default({}),
-  set: z.array(text.regex(/^[\w.]+=/, 'path.to.option=value')).max(50).default([]),
-  override: z.array(text.regex(/^[\w.]+@\d+\./, 'type@seq.path=value')).max(50).default([]),
+  set: z
+    .array(text.regex(/^[\w.]+=/, 'path.to.option=value'))
+    .max(50)
+    .default([]),
+  override: z
+    .array(text.regex(/^[\w.]+@\d+\./, 'type@seq.path=value'))
+    .max(50)
+    .default([]),
 });
 
 function valid<T>(schema: z.ZodType<T>, body: unknown): T {

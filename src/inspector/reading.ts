@@ -22,7 +22,16 @@ function parsed<T>(schema: z.ZodType<T>, query: URLSearchParams): T {
 }
 
 function seqIn({ watched: { index } }: OpenRun, query: URLSearchParams): number {
-  const { seq } = parsed(z.object({ seq: z.coerce.number().int().min(-1).default(index.count - 1) }), query);
+  const { seq } = parsed(
+    z.object({
+      seq: z.coerce
+        .number()
+        .int()
+        .min(-1)
+        .default(index.count - 1),
+    }),
+    query,
+  );
   if (seq >= index.count)
     throw refusal(404, `there is no message ${seq}: the log holds ${index.count} so far`);
   return seq;
@@ -125,7 +134,8 @@ export function episodes({ watched: { index } }: OpenRun, query: URLSearchParams
     (one) => (phase === '' || one.phase === phase) && (end === '' || one.end === end),
   );
   const counts: Partial<Record<Ending, number>> = {};
-  for (const one of all) if (phase === '' || one.phase === phase) counts[one.end] = (counts[one.end] ?? 0) + 1;
+  for (const one of all)
+    if (phase === '' || one.phase === phase) counts[one.end] = (counts[one.end] ?? 0) + 1;
   const rows: ListedEpisode[] = wanted.slice(from, from + count).map((one) => listedEpisode(index, one));
   return { total: wanted.length, counts, from, rows };
 }

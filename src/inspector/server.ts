@@ -110,7 +110,11 @@ function refuse(response: ServerResponse, error: unknown): void {
   if (response.headersSent) return void response.destroy();
   const known = error instanceof SoliloquyError ? error : null;
   const status =
-    typeof known?.fields.status === 'number' ? known.fields.status : known?.code === 'run.missing' ? 404 : 500;
+    typeof known?.fields.status === 'number'
+      ? known.fields.status
+      : known?.code === 'run.missing'
+        ? 404
+        : 500;
   send(response, status, {
     error: { code: known?.code ?? 'internal', message: reasonOf(error), fix: known?.fields.fix ?? null },
   });
@@ -139,7 +143,10 @@ export async function startInspector({ house, page, port }: InspectorOptions): P
     server.once('error', (cause: NodeJS.ErrnoException) =>
       reject(
         cause.code === 'EADDRINUSE'
-          ? new SoliloquyError('usage', `port ${port} is taken`, { port, fix: 'name another with --port, or 0' })
+          ? new SoliloquyError('usage', `port ${port} is taken`, {
+              port,
+              fix: 'name another with --port, or 0',
+            })
           : cause,
       ),
     );

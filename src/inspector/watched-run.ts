@@ -125,7 +125,10 @@ export function watchRun({ log, roles, createStage, clock, givenFrom }: WatchOpt
     },
     give(from, states) {
       if (givenFrom === undefined || from < givenFrom)
-        throw new SoliloquyError('protocol.violation', `the state after message ${from} is folded, not given`);
+        throw new SoliloquyError(
+          'protocol.violation',
+          `the state after message ${from} is folded, not given`,
+        );
       waiting.push(...states);
     },
     get failure() {
