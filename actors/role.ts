@@ -16,6 +16,8 @@ import type { Role } from '../src/protocol/ports.js';
 
 export interface MachineRole extends Role {
   readonly snapshot: AnyMachineSnapshot;
+  /** `working.iteration.training` */
+  readonly state: string;
   /** Goes on from the same state with another input: another player, another hyper-parameter. */
   recast(input: unknown): void;
   /** The snapshot as plain data, without the input. */
@@ -69,6 +71,9 @@ export function machineRole(machine: AnyStateMachine, input: unknown): MachineRo
   return {
     get snapshot() {
       return snapshot;
+    },
+    get state() {
+      return stateText(snapshot.value as StateValue);
     },
     recast(next) {
       const { value, context, historyValue } = snapshot;

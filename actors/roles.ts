@@ -3,7 +3,6 @@
  * is over. `recast` goes on with another config from the states in which they are.
  */
 
-import type { StateValue } from 'xstate';
 import { coordinatorMachine } from '../machines/coordinator.js';
 import { episodeMachine } from '../machines/episode.js';
 import { generatorMachine } from '../machines/generator.js';
@@ -17,7 +16,7 @@ import type { EpisodeId } from '../src/protocol/ids.js';
 import type { Address } from '../src/protocol/messages.js';
 import type { World } from '../src/protocol/ports.js';
 import type { JudgeTemplate } from '../src/protocol/records.js';
-import { type MachineRole, machineRole, stateText } from './role.js';
+import { type MachineRole, machineRole } from './role.js';
 
 const modelCast = (role: 'generator' | 'responder', text: string): ModelCast => {
   const cast = parseCast(role, text);
@@ -135,7 +134,7 @@ export function createRoles(first: RoleOptions): Roles {
     living: () => roles,
     stateOf(address) {
       const role = roles.get(address) ?? (ended?.address === address ? ended.role : undefined);
-      return role ? stateText(role.snapshot.value as StateValue) : null;
+      return role?.state ?? null;
     },
   };
 }
@@ -160,6 +159,9 @@ function episodeRole(address: Address, { config, template }: RoleOptions, forget
   return {
     get snapshot() {
       return role.snapshot;
+    },
+    get state() {
+      return role.state;
     },
     recast: role.recast,
     freeze: role.freeze,

@@ -7,6 +7,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { extname, join, normalize } from 'node:path';
 import { reasonOf, SoliloquyError } from '../protocol/errors.js';
+import { readJson } from '../serve/door.js';
 import { act, startFork } from './control.js';
 import { checkCaller, checkToken, refusal, setPolicy } from './door.js';
 import { streamEvents } from './events.js';
@@ -48,21 +49,6 @@ function send(response: ServerResponse, status: number, body: unknown): void {
   response.end(text);
 }
 
-async function bodyOf(request: IncomingMessage): Promise<unknown> {
-  const parts: Buffer[] = [];
-  let size = 0;
-  for await (const part of request) {
-    size += (part as Buffer).length;
-    if (size > BODY_LIMIT) throw refusal(413, `the body is larger than ${BODY_LIMIT} bytes`);
-    parts.push(part as Buffer);
-  }
-  try {
-    return JSON.parse(Buffer.concat(parts).toString('utf8')) as unknown;
-  } catch {
-    throw refusal(400, 'the body is not JSON');
-  }
-}
-
 /** A file of the page; whatever is no file is the page itself, which knows its own addresses. */
 function sendFile(page: string, path: string, response: ServerResponse): void {
   const inside = normalize(path).replace(/^([/\\]|\.\.)+/, '');
@@ -85,7 +71,7 @@ async function answerApi(house: House, url: URL, request: IncomingMessage, respo
     checkToken(request, house.token);
     const write = Object.hasOwn(WRITERS, part) ? WRITERS[part] : undefined;
     if (!write) throw refusal(404, `there is nothing to change at ${url.pathname}`);
-    return send(response, 200, await write(house, run, await bodyOf(request)));
+    return send(response, 200, await write(house, run, await readJson(request, BODY_LIMIT)));
   }
   if (request.method !== 'GET') throw refusal(405, 'GET or POST');
   if (part === 'events') return streamEvents(run, request, response);
@@ -106,8 +92,13 @@ async function answer(house: House, page: string, request: IncomingMessage, resp
   sendFile(page, url.pathname, response);
 }
 
-function refuse(response: ServerResponse, error: unknown): void {
+function refuse(request: IncomingMessage, response: ServerResponse, error: unknown): void {
   if (response.headersSent) return void response.destroy();
+  // An unread body is let go, and its connection with it.
+  if (!request.complete) {
+    response.setHeader('connection', 'close');
+    request.resume();
+  }
   const known = error instanceof SoliloquyError ? error : null;
   const status =
     typeof known?.fields.status === 'number'
@@ -137,7 +128,7 @@ export interface InspectorOptions {
 
 export async function startInspector({ house, page, port }: InspectorOptions): Promise<Inspector> {
   const server = createServer((request, response) => {
-    answer(house, page, request, response).catch((error: unknown) => refuse(response, error));
+    answer(house, page, request, response).catch((error: unknown) => refuse(request, response, error));
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) =>

@@ -1,4 +1,5 @@
 /** Recorded runs of the scripted model: real machines, folders and logs, in a moment. */
+import { readFileSync } from 'node:fs';
 import { forkRun } from '../../actors/fork.js';
 import type { Run, RunEnd, RunOptions } from '../../actors/system.js';
 import { createScriptedModel } from '../../bench/scripted.js';
@@ -42,3 +43,6 @@ export async function forkScripted(
 
 export const envelopesIn = async (run: string): Promise<readonly Envelope[]> =>
   (await readWholeLog(runFolder(run).log)).envelopes;
+
+/** Whole lines of a file that may be growing. */
+export const grownLines = (file: string): number => readFileSync(file, 'utf8').split('\n').length - 1;
