@@ -102,8 +102,8 @@ export interface Roles {
   recast(options: RoleOptions): void;
   /** Those that were written to and are not over. */
   living(): ReadonlyMap<Address, MachineRole>;
-  /** In which state an address was left by its last message; an episode that is over, in its end. Null: no machine's. */
-  stateOf(address: Address): string | null;
+  /** The machine to whom the last message was, an episode that is over too; null where it isn't this address's or has none. */
+  left(address: Address): MachineRole | null;
 }
 
 export function createRoles(first: RoleOptions): Roles {
@@ -132,10 +132,7 @@ export function createRoles(first: RoleOptions): Roles {
       for (const [address, role] of roles) if (isNamed(address)) role.recast(INPUTS[address](next));
     },
     living: () => roles,
-    stateOf(address) {
-      const role = roles.get(address) ?? (ended?.address === address ? ended.role : undefined);
-      return role?.state ?? null;
-    },
+    left: (address) => roles.get(address) ?? (ended?.address === address ? ended.role : null),
   };
 }
 

@@ -4,7 +4,7 @@
  */
 import { type Config, configSchema } from '../src/protocol/config.js';
 import type { Address, BodyOf, Envelope, Received } from '../src/protocol/messages.js';
-import { type FrozenRole, stateText } from './role.js';
+import type { FrozenRole } from './role.js';
 import { createRoles } from './roles.js';
 import { createWorld, templateFor } from './worlds.js';
 
@@ -17,6 +17,10 @@ export interface Staging {
   thaw(address: string, frozen: FrozenRole): void;
   /** What the machine of an address holds now, without its input. */
   contextOf(address: string): { readonly state: string; readonly context: unknown } | null;
+  /** The same in XState's form. */
+  snapshotOf(
+    address: string,
+  ): { readonly value: unknown; readonly context: unknown; readonly isDone: boolean } | null;
 }
 
 /** The machines that stand for the whole run; an episode has one of its own. */
@@ -35,7 +39,7 @@ export function createStaging(config: Config): Staging {
       const { to, type, body, seq } = envelope;
       if (type === 'run.forked') recast(envelope);
       roles.role(to)?.receive({ type, body, seq } as Received);
-      return roles.stateOf(to);
+      return roles.left(to)?.state ?? null;
     },
     freeze: (address) =>
       roles
@@ -46,8 +50,13 @@ export function createStaging(config: Config): Staging {
     contextOf(address) {
       const role = roles.role(address as Address);
       if (!role) return null;
+      return { state: role.state, context: role.freeze().context };
+    },
+    snapshotOf(address) {
+      const role = roles.left(address as Address);
+      if (!role) return null;
       const { value, context } = role.freeze();
-      return { state: stateText(value), context };
+      return { value, context, isDone: role.snapshot.status === 'done' };
     },
   };
 }

@@ -152,7 +152,7 @@ export function bind(parts: Parts, machinery: Machinery, ground: Ground): Run {
     },
     isLast,
     delivered({ seq, to }) {
-      if (states$.observed) states$.next({ seq, state: company.roles.stateOf(to) });
+      if (states$.observed) states$.next({ seq, state: company.roles.left(to)?.state ?? null });
     },
   });
   parts.speaker = sequencer.interject;

@@ -6,13 +6,15 @@ import { Command } from 'commander';
 import { startInspector } from '../inspector/server.js';
 import { SoliloquyError } from '../protocol/errors.js';
 import { createHouse, runsIn } from './inspector-house.js';
-import { interrupted, showPage } from './inspector-options.js';
-import { printJson, wholeNumber } from './options.js';
+import { interrupted, type StatelyFlags, showPage, withStately } from './inspector-options.js';
+import { decimal, printJson, wholeNumber } from './options.js';
 import { pageFolder } from './package.js';
+import { openStately } from './stately-feed.js';
 
-interface Options {
+interface Options extends StatelyFlags {
   readonly port: number;
   readonly open: boolean;
+  readonly speed?: number;
   readonly json?: true;
 }
 
@@ -24,13 +26,21 @@ comes from elsewhere. The first opening of a long log makes an index beside it (
 Examples
   soliloquy inspect                         the newest run in runs/
   soliloquy inspect runs/paper-1 --port 8080
+  soliloquy inspect runs/paper-1 --stately --redact --speed 5
   soliloquy run --inspect                   watch, hold, step and stop a live run`;
 
 export const inspectCommand = (): Command =>
-  new Command('inspect')
-    .description('see a run in the browser: statecharts, messages, episodes, numbers, time')
-    .argument('[run]', 'the run’s folder (default: the newest in runs/)')
-    .option('--port <n>', 'the page’s port (default: any that is free)', wholeNumber(0, 65535), 0)
+  withStately(
+    new Command('inspect')
+      .description('see a run in the browser: statecharts, messages, episodes, numbers, time')
+      .argument('[run]', 'the run’s folder (default: the newest in runs/)')
+      .option('--port <n>', 'the page’s port (default: any that is free)', wholeNumber(0, 65535), 0),
+  )
+    .option(
+      '--speed <x>',
+      'with --stately: so many times as fast as the run was (default: at once)',
+      decimal(0.001, 1e9),
+    )
     .option('--no-open', 'say the page’s address, open no browser')
     .option('--json', 'the address as one JSON line on standard output')
     .addHelpText('after', EXAMPLES)
@@ -45,20 +55,37 @@ function newestRun(): string {
 }
 
 async function inspect(path: string | undefined, options: Options): Promise<void> {
-  const house = createHouse({ run: path ?? newestRun() });
+  const run = path ?? newestRun();
+  const house = createHouse({ run });
   try {
     const { watched } = house.open(house.home);
     const inspector = await startInspector({ house, page: pageFolder(), port: options.port });
     if (options.json) printJson({ url: inspector.url, run: house.home });
-    await showPage(inspector.url, options);
+    await showPage('inspector', inspector.url, options);
+    const stately = await statelyOf(run, options);
     watched.onChange(() => {
       const { failure } = watched;
       if (failure !== undefined)
         process.stderr.write(`${failure instanceof Error ? failure.message : failure}\n`);
     });
     await interrupted();
+    await stately?.close();
     await inspector.close();
   } finally {
     house.close();
   }
+}
+
+/** The log played into the Stately inspector, if that was asked for. */
+async function statelyOf(run: string, options: Options) {
+  const { stately, statelyPort, redact, speed } = options;
+  if (!stately) return null;
+  const opened = await openStately({
+    run,
+    port: statelyPort ?? 0,
+    redact: redact ?? false,
+    ...(speed === undefined ? {} : { speed }),
+  });
+  await showPage('stately', opened.url, options);
+  return opened;
 }

@@ -16,38 +16,46 @@ export type ToInspector =
 
 /** From the thread. */
 export type FromInspector =
-  | { readonly kind: 'ready'; readonly url: string }
+  | { readonly kind: 'ready'; readonly url: string | null; readonly stately: string | null }
   | { readonly kind: 'failed'; readonly reason: string }
   | { readonly kind: 'control'; readonly action: 'hold' | 'step' | 'release' | 'stop' };
 
-export interface InspectorSetup {
+/** Null: not asked for. */
+export interface Shown {
+  /** Port of the page. */
+  readonly page: number | null;
+  readonly stately: { readonly port: number; readonly redact: boolean } | null;
+}
+
+export interface InspectorSetup extends Shown {
   readonly run: string;
   readonly from: number;
-  readonly port: number;
 }
 
 const BATCH_MS = 100;
 
 export interface LiveInspector {
-  readonly url: string;
+  readonly url: string | null;
+  readonly stately: string | null;
   /** The run is over; the page stays. */
   ended(): void;
   close(): Promise<void>;
 }
 
 /** Call before the run starts, so that no state is missed. */
-export async function inspectLive(run: Run, port: number): Promise<LiveInspector> {
-  const workerData: InspectorSetup = { run: run.folder.path, from: run.from, port };
+export async function inspectLive(run: Run, shown: Shown): Promise<LiveInspector> {
+  const workerData: InspectorSetup = { run: run.folder.path, from: run.from, ...shown };
   const worker = new Worker(join(import.meta.dirname, 'inspector-thread.js'), { workerData });
   const tell = (message: ToInspector) => worker.postMessage(message);
-  run.states$
-    .pipe(
-      bufferTime(BATCH_MS),
-      filter((batch) => batch.length > 0),
-    )
-    .subscribe((batch) =>
-      tell({ kind: 'states', from: batch[0]!.seq, states: batch.map(({ state }) => state) }),
-    );
+  if (shown.page !== null)
+    run.states$
+      .pipe(
+        bufferTime(BATCH_MS),
+        filter((batch) => batch.length > 0),
+      )
+      .subscribe((batch) =>
+        tell({ kind: 'states', from: batch[0]!.seq, states: batch.map(({ state }) => state) }),
+      );
   const [first] = (await once(worker, 'message')) as [FromInspector];
   if (first.kind !== 'ready') throw new Error(first.kind === 'failed' ? first.reason : 'no inspector');
   worker.on('message', (message: FromInspector) => {
@@ -55,6 +63,7 @@ export async function inspectLive(run: Run, port: number): Promise<LiveInspector
   });
   return {
     url: first.url,
+    stately: first.stately,
     ended: () => tell({ kind: 'ended' }),
     async close() {
       const gone = once(worker, 'exit');

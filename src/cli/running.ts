@@ -64,7 +64,7 @@ export async function runToEnd(
   const silent = options.json || options.quiet;
   if (!silent) process.stderr.write(`${said}\n`);
   const stopProgress = silent ? () => {} : showProgress(run, config, process.stderr, systemClock, from);
-  const inspector = options.inspect ? await openInspector(run, options) : null;
+  const inspector = await openInspector(run, options);
   const release = stopOnSignal(run);
   let end: RunEnd;
   try {
