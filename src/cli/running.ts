@@ -15,6 +15,7 @@ import { type InspectorFlags, openInspector, stayOpen, withInspector } from './i
 import { type Machinery as Flags, printJson, systemClock, withMachinery } from './options.js';
 import { packageVersion } from './package.js';
 import { showProgress } from './progress.js';
+import { tellEvents } from './run-events.js';
 
 export interface Showing {
   readonly json?: true;
@@ -35,7 +36,7 @@ export const withRunMachinery = (command: Command): Command =>
         .choices(DURABILITIES)
         .default('grouped' satisfies Durability),
     )
-    .option('--json', 'one JSON line at the end, progress off')
+    .option('--json', 'what happens as JSON, one event a line; the last is the end (with --quiet: only that)')
     .option('--quiet', 'no progress');
 
 export const machineryOf = ({ workers, backend, durability }: RunMachinery): Machinery => ({
@@ -61,9 +62,8 @@ export async function runToEnd(
   const tally = emptyTally();
   const isNew = from.messages === 0;
   if (isNew) run.messages$.subscribe((envelope) => tallyMessage(tally, envelope));
-  const silent = options.json || options.quiet;
-  if (!silent) process.stderr.write(`${said}\n`);
-  const stopProgress = silent ? () => {} : showProgress(run, config, process.stderr, systemClock, from);
+  if (!options.json && !options.quiet) process.stderr.write(`${said}\n`);
+  const stopProgress = showing(run, config, options, from);
   const inspector = await openInspector(run, options);
   const release = stopOnSignal(run);
   let end: RunEnd;
@@ -80,6 +80,13 @@ export async function runToEnd(
   if (!isNew) for await (const envelope of readLog(run.folder.log)) tallyMessage(tally, envelope);
   tell(end, tally, config, options);
   if (inspector) await stayOpen(inspector);
+}
+
+/** Whoever is told while it goes on: a program, a person, nobody. */
+function showing(run: Run, config: Config, { json, quiet }: Showing, from: Progress): () => void {
+  if (json && !quiet) return tellEvents(run, config, systemClock, from);
+  if (json || quiet) return () => undefined;
+  return showProgress(run, config, process.stderr, systemClock, from);
 }
 
 /** The first Ctrl-C ends the run between two messages, the second at once. */
@@ -107,7 +114,17 @@ function tell(end: RunEnd, tally: Tally, config: Config, options: Showing): void
   );
   if (options.json) {
     const run = folder.path;
-    printJson({ status, run, messages, outcomeHash, headHash, reason, metrics, lineage: tally.versions });
+    printJson({
+      event: 'ended',
+      status,
+      run,
+      messages,
+      outcomeHash,
+      headHash,
+      reason,
+      metrics,
+      lineage: tally.versions,
+    });
     return;
   }
   if (status === 'finished') process.stdout.write(`\n${summary(tally)}\n`);
