@@ -21,6 +21,8 @@ export interface MachineEntry {
   readonly summary: string;
   describe(): MachineDescription;
   mermaid(): string;
+  /** XState's config as JSON; an action or guard that is a function stands as its name. */
+  definition(): string;
   /** Drawn as src/report/statechart-svg.ts says; takes a few tenths of a second. */
   svg(): Promise<string>;
 }
@@ -34,6 +36,10 @@ const entry = (machine: AnyStateMachine, summary: string): MachineEntry => ({
   summary,
   describe: () => describeMachine(machine),
   mermaid: () => mermaidOf(describeMachine(machine)),
+  definition: () =>
+    JSON.stringify(machine.config, (_key, value: unknown) =>
+      typeof value === 'function' ? { type: value.name } : value,
+    ),
   svg: () => svgOf(machine, summary),
 });
 
@@ -63,3 +69,9 @@ export const machines = {
 export type MachineName = keyof typeof machines;
 
 export const isMachineName = (name: string): name is MachineName => Object.hasOwn(machines, name);
+
+/** XState's own config of a machine as JSON, for inspectors that speak its protocol. */
+export const machineDefinition = (name: string): string => {
+  if (!isMachineName(name)) return JSON.stringify({ id: name });
+  return machines[name].definition();
+};

@@ -16,8 +16,21 @@ import type { Role } from '../src/protocol/ports.js';
 
 export interface MachineRole extends Role {
   readonly snapshot: AnyMachineSnapshot;
+  /** `working.iteration.training` */
+  readonly state: string;
   /** Goes on from the same state with another input: another player, another hyper-parameter. */
   recast(input: unknown): void;
+  /** The snapshot as plain data, without the input. */
+  freeze(): FrozenRole;
+  /** Goes on from there, with the input that it has. */
+  thaw(frozen: FrozenRole): void;
+}
+
+export interface FrozenRole {
+  readonly value: StateValue;
+  readonly context: Readonly<Record<string, unknown>>;
+  /** Which states a history state recalls. */
+  readonly history: Readonly<Record<string, readonly string[]>>;
 }
 
 /** What XState hands back for `emit`; our machines have no other effects. */
@@ -59,12 +72,33 @@ export function machineRole(machine: AnyStateMachine, input: unknown): MachineRo
     get snapshot() {
       return snapshot;
     },
+    get state() {
+      return stateText(snapshot.value as StateValue);
+    },
     recast(next) {
       const { value, context, historyValue } = snapshot;
       snapshot = machine.resolveState({
         value,
         context: { ...context, input: next },
         historyValue,
+      }) as AnyMachineSnapshot;
+    },
+    freeze() {
+      const { value, context, historyValue } = snapshot;
+      const { input: _, ...own } = context as Record<string, unknown>;
+      const history = Object.entries(historyValue).map(([id, nodes]) => [id, nodes!.map((node) => node.id)]);
+      return { value, context: own, history: Object.fromEntries(history) };
+    },
+    thaw({ value, context, history }) {
+      const recalled = Object.entries(history).map(([id, nodes]) => [
+        id,
+        nodes.map((node) => machine.getStateNodeById(node)),
+      ]);
+      const { input } = snapshot.context as { readonly input: unknown };
+      snapshot = machine.resolveState({
+        value,
+        context: { ...context, input },
+        historyValue: Object.fromEntries(recalled),
       }) as AnyMachineSnapshot;
     },
     receive(message) {

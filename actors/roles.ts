@@ -121,15 +121,22 @@ export interface Roles {
   recast(options: RoleOptions): void;
   /** Those that were written to and are not over. */
   living(): ReadonlyMap<Address, MachineRole>;
+  /** The machine to whom the last message was, an episode that is over too; null where it isn't this address's or has none. */
+  left(address: Address): MachineRole | null;
 }
 
 export function createRoles(first: RoleOptions): Roles {
   let options = first;
   const roles = new Map<Address, MachineRole>();
+  let ended: { readonly address: Address; readonly role: MachineRole } | null = null;
   const made = (address: Address): MachineRole | undefined => {
     if (isNamed(address)) return machineRole(MACHINES[address], INPUTS[address](options));
     if (!address.startsWith('episode:')) return undefined;
-    return episodeRole(address, options, () => roles.delete(address));
+    const role = episodeRole(address, options, () => {
+      roles.delete(address);
+      ended = { address, role };
+    });
+    return role;
   };
   return {
     role(address) {
@@ -144,6 +151,7 @@ export function createRoles(first: RoleOptions): Roles {
       for (const [address, role] of roles) if (isNamed(address)) role.recast(INPUTS[address](next));
     },
     living: () => roles,
+    left: (address) => roles.get(address) ?? (ended?.address === address ? ended.role : null),
   };
 }
 
@@ -174,7 +182,12 @@ function episodeRole(address: Address, { config, template }: RoleOptions, forget
     get snapshot() {
       return role.snapshot;
     },
+    get state() {
+      return role.state;
+    },
     recast: role.recast,
+    freeze: role.freeze,
+    thaw: role.thaw,
     receive(message) {
       const said = role.receive(message);
       if (role.snapshot.status === 'done') forget();

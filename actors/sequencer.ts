@@ -2,7 +2,8 @@
  * The one place where order is made. Roles and addressees never call each other: what they say is queued here, stamped,
  * appended to the log, then delivered to one mailbox at a time.
  *
- * Determinism boundary: there is one await per turn, and its winner is on the log. Jobs (all that is not a pure function
+ * Determinism boundary: there is one await per turn (a hold aside, which lets time pass and nothing else), and its winner is on
+ * the log. Jobs (all that is not a pure function
  * of the log: the model, the worlds, the scorers) are started only when the queue is empty, and their answers are
  * delivered in the order in which the jobs were started, never in the order in which workers finish. So the log is the
  * same, line by line but for times, for any number of workers. What may come in between, when nothing waits, are messages
@@ -40,6 +41,8 @@ export interface SequencerOptions {
   readonly publish: (envelope: Envelope) => void;
   /** The run is over when this is delivered. */
   readonly isLast: (type: MessageType) => boolean;
+  /** Sees every envelope after its recipient took it. */
+  readonly delivered?: (envelope: Envelope) => void;
   readonly start?: Start;
 }
 
@@ -50,17 +53,27 @@ export interface Sequencer {
   run(): Promise<'finished' | 'stopped'>;
   /** Ends `run` at the next turn; jobs under way are left to themselves. */
   stop(): void;
+  /**
+   * Lets no message pass until `release`, but one for each `step`. Jobs under way go on; their answers wait. Not on the log, and
+   * without a trace in it: only time passes.
+   */
+  hold(): void;
+  step(): void;
+  release(): void;
+  readonly held: boolean;
   readonly seq: number;
 }
 
 export function createSequencer(options: SequencerOptions): Sequencer {
-  const { log, clock, delivery, publish, isLast, start = FRESH } = options;
+  const { log, clock, delivery, publish, isLast, delivered, start = FRESH } = options;
   const { queue, running } = delivery;
   const outside: Queued[] = [];
   const answers = new Map<Running, Promise<readonly Answer[]>>();
   let { seq, paused } = start;
   let stopped = false;
   let finished = false;
+  /** Messages that may pass. */
+  let pass = Number.POSITIVE_INFINITY;
   let wake: () => void = () => {};
 
   const step = ({ from, to, cause, message: { type, body } }: Queued) => {
@@ -72,10 +85,25 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     if (type === 'run.pause' && to === 'coordinator') paused = true;
     if (type === 'run.resume' && to === 'coordinator') paused = false;
     delivery.deliver(envelope);
+    delivered?.(envelope);
     finished = isLast(type);
   };
-  const drain = () => {
-    while (queue.length > 0 && !finished && !stopped) step(queue.shift()!);
+  const isOver = () => finished || stopped;
+  const drain = async () => {
+    while (!isOver()) {
+      if (pass <= 0) await atGate();
+      else if (queue.length > 0) {
+        pass--;
+        step(queue.shift()!);
+      } else return;
+    }
+  };
+  /** What has passed stands on the log while the run is held. */
+  const atGate = async () => {
+    log.flush(clock.now());
+    await new Promise<void>((resolve) => {
+      wake = resolve;
+    });
   };
   const begin = (jobs: readonly Running[]) => {
     for (const one of jobs) {
@@ -121,8 +149,8 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     async run() {
       await goOn();
       for (;;) {
-        drain();
-        if (finished || stopped) break;
+        await drain();
+        if (isOver()) break;
         log.flush(clock.now());
         begin(delivery.rest());
         await awaitNext();
@@ -133,6 +161,20 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     stop() {
       stopped = true;
       wake();
+    },
+    hold() {
+      pass = 0;
+    },
+    step() {
+      pass = 1;
+      wake();
+    },
+    release() {
+      pass = Number.POSITIVE_INFINITY;
+      wake();
+    },
+    get held() {
+      return pass !== Number.POSITIVE_INFINITY;
     },
     get seq() {
       return seq;

@@ -33,26 +33,46 @@ export interface Progress {
   readonly asks: number;
   readonly invented: number;
   readonly closed: number;
+  /** Of the invented. */
+  readonly filtered: number;
+  readonly answered: number;
   readonly pairs: number;
   readonly judgements: number;
+  readonly unparseable: number;
+  /** Sum of the readable scores. */
+  readonly scoreSum: number;
   /** Of the running training. */
   readonly step: number;
   readonly steps: number;
   readonly loss: number | null;
+  /** The newest version that was measured, by the names of its metrics. */
+  readonly measured: {
+    readonly version: string;
+    readonly metrics: Readonly<Record<string, number | null>>;
+  } | null;
   readonly messages: number;
 }
+
+const NONE_YET = {
+  invented: 0,
+  closed: 0,
+  filtered: 0,
+  answered: 0,
+  pairs: 0,
+  judgements: 0,
+  unparseable: 0,
+  scoreSum: 0,
+} as const;
 
 /** Before the first message. */
 export const START: Progress = {
   phase: 'start',
   asks: 0,
-  invented: 0,
-  closed: 0,
-  pairs: 0,
-  judgements: 0,
+  ...NONE_YET,
   step: 0,
   steps: 0,
   loss: null,
+  measured: null,
   messages: 0,
 };
 
@@ -67,22 +87,27 @@ export function nextProgress(progress: Progress, { type, body }: Envelope): Prog
       return { ...next, phase: 'making EFT' };
     case 'prompts.request': {
       const { iteration, asks } = body as BodyOf<'prompts.request'>;
-      return {
-        ...next,
-        phase: `iteration ${iteration}`,
-        asks,
-        invented: 0,
-        closed: 0,
-        pairs: 0,
-        judgements: 0,
-      };
+      return { ...next, phase: `iteration ${iteration}`, asks, ...NONE_YET };
     }
-    case 'prompt.made':
     case 'prompt.filtered':
+      return { ...next, invented: next.invented + 1, filtered: next.filtered + 1 };
+    case 'prompt.made':
     case 'prompt.failed':
       return { ...next, invented: next.invented + 1 };
-    case 'judgement.made':
-      return { ...next, judgements: next.judgements + 1 };
+    case 'responses.made':
+      return { ...next, answered: next.answered + 1 };
+    case 'judgement.made': {
+      const { verdict } = body as BodyOf<'judgement.made'>;
+      const judgements = next.judgements + 1;
+      return verdict.status === 'score'
+        ? { ...next, judgements, scoreSum: next.scoreSum + verdict.score }
+        : { ...next, judgements, unparseable: next.unparseable + 1 };
+    }
+    case 'evaluation.made': {
+      const { version, metrics } = body as BodyOf<'evaluation.made'>;
+      const named = Object.fromEntries(metrics.map(({ name, value }) => [name, value]));
+      return { ...next, measured: { version, metrics: named } };
+    }
     case 'pair.made':
       return { ...next, closed: next.closed + 1, pairs: next.pairs + 1 };
     case 'pair.withheld':

@@ -2,7 +2,7 @@
  * The composition root: with parts.ts the only file that builds concrete things and binds them. Makes a run out of a config, or
  * goes on with one from its log (a resume), or from part of another's (a fork); says how it ends.
  */
-import { Subject } from 'rxjs';
+import { type Observable, Subject } from 'rxjs';
 import { type Checkpoint, readCheckpoint } from '../src/lm/checkpoint.js';
 import { targetsOf } from '../src/lm/lora.js';
 import { weightsHash } from '../src/lm/weights.js';
@@ -49,6 +49,10 @@ export interface Run {
   readonly folder: RunFolder;
   readonly backend: string;
   readonly messages$: Messages;
+  /** The state in which each message left who took it; null where that has none. Only looked up where somebody listens. */
+  readonly states$: Observable<StateAfter>;
+  /** The first message that is said live. */
+  readonly from: number;
   /** Share of an evaluation that is done; for people, not on the log. */
   readonly measuring$: Parts['measuring$'];
   start(): Promise<RunEnd>;
@@ -56,6 +60,15 @@ export interface Run {
   stop(): void;
   pause(): void;
   resume(): void;
+  /** Lets no message pass until `release`, but one for each `step`; leaves no trace on the log. */
+  hold(): void;
+  step(): void;
+  release(): void;
+}
+
+export interface StateAfter {
+  readonly seq: number;
+  readonly state: string | null;
 }
 
 /** Builds a run; nothing is written before the config, world, casts and M0 are known to be good. */
@@ -142,6 +155,7 @@ export function bind(parts: Parts, machinery: Machinery, ground: Ground): Run {
   const log = (machinery.openLog ?? openLog)(folder.log, ground.log, durability);
   keeper.attach(folder, log, ground.parent);
   const messages$ = new Subject<Envelope>();
+  const states$ = new Subject<StateAfter>();
   const sequencer = createSequencer({
     log,
     clock,
@@ -153,23 +167,27 @@ export function bind(parts: Parts, machinery: Machinery, ground: Ground): Run {
       messages$.next(envelope);
     },
     isLast,
+    delivered({ seq, to }) {
+      if (states$.observed) states$.next({ seq, state: company.roles.left(to)?.state ?? null });
+    },
   });
   parts.speaker = sequencer.interject;
   // A run that goes on does go on.
   if (start.paused)
     sequencer.interject('user', { to: 'coordinator', message: { type: 'run.resume', body: {} } });
-  return runOf(parts, { ...ground, writer: log, sequencer, messages$ });
+  return runOf(parts, { ...ground, writer: log, sequencer, messages$, states$ });
 }
 
 interface Bound extends Ground {
   readonly writer: LogWriter;
   readonly sequencer: Sequencer;
   readonly messages$: Subject<Envelope>;
+  readonly states$: Subject<StateAfter>;
 }
 
 function runOf(
   { close, commands, measuring$, model }: Parts,
-  { folder, lock, writer, keeper, sequencer, messages$ }: Bound,
+  { folder, lock, writer, keeper, sequencer, messages$, states$, start }: Bound,
 ): Run {
   const say = (type: 'run.pause' | 'run.resume') =>
     sequencer.interject('user', { to: 'coordinator', message: { type, body: {} } });
@@ -183,6 +201,8 @@ function runOf(
     folder,
     backend: model.backend,
     messages$,
+    states$,
+    from: start.seq,
     measuring$,
     async start() {
       try {
@@ -196,12 +216,16 @@ function runOf(
         writer.close();
         lock.release();
         messages$.complete();
+        states$.complete();
         await close();
       }
     },
     stop: () => sequencer.stop(),
     pause: () => say('run.pause'),
     resume: () => say('run.resume'),
+    hold: sequencer.hold,
+    step: sequencer.step,
+    release: sequencer.release,
   };
 }
 

@@ -18,7 +18,7 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   log: ['protocol'],
   pool: ['protocol', 'rng', 'lm'],
   players: ['protocol', 'rng', 'stages', 'pool'],
-  inspector: ['protocol', 'log'],
+  inspector: ['protocol', 'log', 'store', 'serve'],
   serve: ['protocol', 'rng', 'lm', 'stages'],
   report: ['protocol', 'rng', 'log', 'stages'],
   machines: ['protocol', 'stages'],
@@ -66,13 +66,15 @@ const LONG: Readonly<Record<string, string>> = {
 const SOURCES = ['src', 'actors', 'machines', 'experiments'];
 const filesUnder = (dir: string): string[] =>
   readdirSync(join(root, dir), { withFileTypes: true, recursive: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts') && !entry.name.endsWith('.d.ts'))
+    .filter((entry) => entry.isFile() && /(?<!\.d)\.tsx?$/.test(entry.name))
     .map((entry) => relative(root, join(entry.parentPath, entry.name)))
     .filter((file) => !file.includes('node_modules'))
     .sort();
 const files = SOURCES.flatMap(filesUnder);
 const sourceOf = (file: string) =>
   ts.createSourceFile(file, readFileSync(join(root, file), 'utf8'), ts.ScriptTarget.ES2022, true);
+/** `./stage.jsx` is written `./stage.tsx`; a style sheet is no module. */
+const sourceNamed = (path: string) => path.replace(/\.js(x?)$/, '.ts$1');
 const sources = new Map(files.map((file) => [file, sourceOf(file)]));
 
 interface Import {
@@ -122,10 +124,10 @@ function specifiersIn(source: ts.SourceFile): { text: string; typeOnly: boolean 
 
 const imports: Import[] = [...sources].flatMap(([from, source]) =>
   specifiersIn(source)
-    .filter(({ text }) => text.startsWith('.'))
+    .filter(({ text }) => text.startsWith('.') && !text.endsWith('.css'))
     .map(({ text, typeOnly }) => ({
       from,
-      to: normalize(join(dirname(from), text)).replace(/\.js$/, '.ts'),
+      to: sourceNamed(normalize(join(dirname(from), text))),
       typeOnly,
     })),
 );
@@ -185,9 +187,13 @@ describe('imports', () => {
         )
         .map(([file]) => file);
     expect(users(/^@tensorflow\//).filter((file) => !file.startsWith('src/lm/tfjs/'))).toEqual([]);
-    expect(users(/^(piscina|node:worker_threads)$/).filter((file) => !file.startsWith('src/pool/'))).toEqual(
-      [],
-    );
+    // A live run's inspector has a thread of its own; it holds no tensor.
+    const inspector = ['src/cli/live-inspector.ts', 'src/cli/inspector-thread.ts'];
+    expect(
+      users(/^(piscina|node:worker_threads)$/).filter(
+        (file) => !file.startsWith('src/pool/') && !inspector.includes(file),
+      ),
+    ).toEqual([]);
   });
 });
 
@@ -227,10 +233,10 @@ describe('source files', () => {
   });
 
   it('have names that say what they hold', () => {
-    expect(files.filter((file) => /^(utils?|helpers?|common|misc|shared)\.ts$/.test(basename(file)))).toEqual(
-      [],
-    );
-    expect(files.filter((file) => !/^[a-z0-9]+(-[a-z0-9]+)*\.ts$/.test(basename(file)))).toEqual([]);
+    expect(
+      files.filter((file) => /^(utils?|helpers?|common|misc|shared)\.tsx?$/.test(basename(file))),
+    ).toEqual([]);
+    expect(files.filter((file) => !/^[a-z0-9]+(-[a-z0-9]+)*\.tsx?$/.test(basename(file)))).toEqual([]);
   });
 
   it('stay short, but for those with a reason', () => {

@@ -14,6 +14,7 @@ import { describe, exitCodeOf } from './failure.js';
 import { forkCommand } from './fork.js';
 import { generateCommand } from './generate.js';
 import { withOffline } from './hub.js';
+import { inspectCommand } from './inspect.js';
 import { judgeBenchCommand } from './judge-bench.js';
 import { machinesCommand } from './machines.js';
 import { packageVersion } from './package.js';
@@ -48,6 +49,7 @@ export function program(): Command {
     compareCommand,
     reportCommand,
     evalCommand,
+    inspectCommand,
     whyCommand,
     scoreCommand,
     generateCommand,

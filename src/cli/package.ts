@@ -13,6 +13,9 @@ export function packageRoot(): string {
 
 export const assetsFolder = (): string => join(packageRoot(), 'assets');
 
+/** The inspector's page, as `npm run build` made it. */
+export const pageFolder = (): string => join(packageRoot(), 'dist', 'page');
+
 export function packageVersion(): string {
   const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as {
     version: string;

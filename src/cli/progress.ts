@@ -1,75 +1,22 @@
 /**
- * Progress for people, on standard error: one living line on a terminal, a plain line now and then elsewhere. The estimate
- * of the time left weighs the stages by the sequences they sample or train, and learns their pace as it goes.
+ * Progress for people, on standard error: a living panel on a terminal, one line for each role and the newest scores; a plain line
+ * now and then elsewhere. The time left is that of the share that is left, at the pace so far.
  */
 import type { WriteStream } from 'node:tty';
+import { createLogUpdate } from 'log-update';
+import colours from 'picocolors';
 import { type Progress, progress, START } from '../../actors/streams.js';
 import type { Run } from '../../actors/system.js';
 import type { Config } from '../protocol/config.js';
 import type { Clock } from '../protocol/ports.js';
-
-/** A stage of the run and its weight. */
-interface Part {
-  readonly phase: string;
-  readonly weight: number;
-}
-
-/** A trained sequence costs about so many sampled ones. */
-const TRAINED = 1.5;
-/** Share of the asks that pass the filters, for want of knowing. */
-const NEW = 0.45;
-
-export function partsOf(config: Config): Part[] {
-  const { world, invent, respond, judge, evaluate, sft, dpo, iterations, eft } = config;
-  const k = evaluate.judgeSamples;
-  const measure = (version: string, against: number): Part => ({
-    phase: `measuring ${version}`,
-    weight: world.heldOut * (1 + k * (1 + against)) + world.probes * 4 * k,
-  });
-  const train = (to: string, rows: number, epochs: number): Part => ({
-    phase: `training ${to}`,
-    weight: rows * epochs * TRAINED,
-  });
-  const prompts = invent.asks * NEW;
-  const parts = [
-    measure('M0', 0),
-    train('SFT', world.demonstrations, sft.epochs),
-    measure('SFT', 1),
-    train('M1', world.demonstrations + (eft ? world.evaluations : 0), sft.epochs),
-    measure('M1', 1),
-  ];
-  if (eft && world.name !== 'microworld') parts.splice(3, 0, { phase: 'making EFT', weight: world.heldOut });
-  for (let t = 1; t <= iterations; t++)
-    parts.push(
-      { phase: `iteration ${t}`, weight: invent.asks + prompts * respond.candidates * (1 + judge.samples) },
-      train(`M${t + 1}`, prompts * 2, dpo.epochs),
-      measure(`M${t + 1}`, 2),
-    );
-  return parts;
-}
-
-/** Share of the whole that is done. */
-export function shareDone(
-  parts: readonly Part[],
-  { phase, closed, asks, step, steps }: Progress,
-  measured: number,
-): number {
-  if (phase === 'finished') return 1;
-  const at = parts.findIndex((part) => part.phase === phase);
-  if (at < 0) return 0;
-  const total = parts.reduce((sum, { weight }) => sum + weight, 0);
-  const before = parts.slice(0, at).reduce((sum, { weight }) => sum + weight, 0);
-  const within = phase.startsWith('measuring')
-    ? measured
-    : phase.startsWith('training')
-      ? step / (steps || 1)
-      : closed / (asks || 1);
-  return (before + parts[at]!.weight * Math.min(1, within)) / total;
-}
+import { partsOf, shareDone } from './share-done.js';
 
 const clock = (seconds: number): string =>
   `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, '0')}`;
 
+const whole = (value: number): string => value.toLocaleString('en');
+
+/** In one line, what matters of the running phase. */
 function detail(p: Progress): string {
   if (p.phase.startsWith('iteration'))
     return `${p.invented}/${p.asks} prompts, ${p.judgements} judgements, ${p.pairs} pairs`;
@@ -78,7 +25,54 @@ function detail(p: Progress): string {
   return '';
 }
 
-/** Where a line goes; a terminal can take it back. */
+/** `true 4.07 · self 3.62 · judge 66.4 %`: those of the newest version that was measured. */
+export function scoresText({ measured }: Progress): string {
+  if (!measured) return '';
+  const { metrics } = measured;
+  const score = (label: string, name: string) => {
+    const value = metrics[name];
+    return value === null || value === undefined ? [] : [`${label} ${value.toFixed(2)}`];
+  };
+  const pairwise = metrics['judge.pairwise'];
+  return [
+    ...score('true', 'true.score'),
+    ...score('self', 'self.score'),
+    ...score('gap', 'gap'),
+    ...(pairwise === null || pairwise === undefined ? [] : [`judge right ${(100 * pairwise).toFixed(1)} %`]),
+  ].join(' · ');
+}
+
+const line = (name: string, text: string): string[] =>
+  text === '' ? [] : [`  ${colours.bold(name.padEnd(10))} ${text}`];
+
+/** What each role has done in this iteration, and the newest scores. */
+function rolesText(p: Progress): string[] {
+  const scored = p.judgements - p.unparseable;
+  const mean = scored > 0 ? `, mean score ${(p.scoreSum / scored).toFixed(2)}` : '';
+  const unread = p.unparseable > 0 ? `, ${whole(p.unparseable)} unreadable` : '';
+  const none = p.closed - p.pairs - p.filtered;
+  const begun = p.asks > 0;
+  return [
+    ...line('generator', begun ? `${whole(p.invented)} of ${whole(p.asks)} prompts, ${whole(p.filtered)} filtered out` : ''), // biome-ignore format: a table
+    ...line('responder', begun ? `${whole(p.answered)} prompts answered` : ''),
+    ...line('judge', begun ? `${whole(p.judgements)} judgements${unread}${mean}` : ''),
+    ...line('trainer', trainerText(p, begun ? `${whole(p.pairs)} pairs, ${whole(Math.max(0, none))} prompts without` : '')), // biome-ignore format: a table
+    ...line(p.measured?.version ?? '', scoresText(p)),
+  ];
+}
+
+const trainerText = ({ phase, loss, step, steps }: Progress, gathered: string): string =>
+  phase.startsWith('training') && loss !== null
+    ? `${phase.replace('training ', '')}: step ${step} of ${steps}, loss ${loss.toFixed(3)}`
+    : gathered;
+
+const BAR = 24;
+const bar = (share: number): string => {
+  const full = Math.round(share * BAR);
+  return `${colours.cyan('█'.repeat(full))}${colours.dim('░'.repeat(BAR - full))}`;
+};
+
+/** Where lines go; a terminal can take them back. */
 type Out = Pick<WriteStream, 'write'> & { readonly isTTY?: boolean; readonly columns?: number };
 
 const PLAIN_EVERY_MS = 15_000;
@@ -95,27 +89,40 @@ export function showProgress(
   const parts = partsOf(config);
   const began = now();
   const shareBefore = shareDone(parts, from, 0);
+  const panel = out.isTTY ? createLogUpdate(out as WriteStream, { showCursor: true }) : null;
   let state: Progress | undefined = from === START ? undefined : from;
   let measured = 0;
   let shownAt = 0;
   let shownPhase = '';
 
-  const line = (p: Progress): string => {
+  const figures = (p: Progress) => {
     const share = shareDone(parts, p, measured);
     const elapsed = (now() - began) / 1000;
     const gained = share - shareBefore;
     const left = gained > 0.02 ? `, about ${clock((elapsed / gained) * (1 - share))} left` : '';
+    return {
+      share,
+      percent: `${String(Math.round(100 * share)).padStart(3)} %`,
+      time: `${clock(elapsed)}${left}`,
+    };
+  };
+  const plain = (p: Progress): string => {
+    const { percent, time } = figures(p);
     const scores = detail(p);
-    return `${String(Math.round(100 * share)).padStart(3)} %  ${p.phase}${scores ? `: ${scores}` : ''}  (${clock(elapsed)}${left})`;
+    return `${percent}  ${p.phase}${scores ? `: ${scores}` : ''}  (${time})`;
+  };
+  const living = (p: Progress): string => {
+    const { share, percent, time } = figures(p);
+    return [`${bar(share)} ${percent}  ${p.phase}  ${colours.dim(time)}`, ...rolesText(p)].join('\n');
   };
   const show = () => {
     if (!state) return;
-    const due = now() - shownAt >= (out.isTTY ? LIVE_EVERY_MS : PLAIN_EVERY_MS) || state.phase !== shownPhase;
+    const due = now() - shownAt >= (panel ? LIVE_EVERY_MS : PLAIN_EVERY_MS) || state.phase !== shownPhase;
     if (!due) return;
     shownAt = now();
     shownPhase = state.phase;
-    if (out.isTTY) out.write(`\r\x1b[2K${line(state).slice(0, (out.columns ?? 100) - 1)}`);
-    else out.write(`${line(state)}\n`);
+    if (panel) panel(living(state));
+    else out.write(`${plain(state)}\n`);
   };
   const subscriptions = [
     progress(run.messages$, from).subscribe((next) => {
@@ -130,6 +137,6 @@ export function showProgress(
   ];
   return () => {
     for (const subscription of subscriptions) subscription.unsubscribe();
-    if (out.isTTY) out.write('\r\x1b[2K');
+    panel?.clear();
   };
 }

@@ -14,9 +14,12 @@ import { foldFact, noFacts } from '../report/report-facts.js';
 import { summary } from '../report/summary.js';
 import type { Tally } from '../report/tally.js';
 import type { RunFolder } from '../store/run-folder.js';
+import { type InspectorFlags, openInspector, stayOpen, withInspector } from './inspector-options.js';
+import type { LiveInspector } from './live-inspector.js';
 import { decimal, type Machinery as Flags, printJson, systemClock, withMachinery } from './options.js';
 import { packageVersion } from './package.js';
 import { showProgress } from './progress.js';
+import { tellEvents } from './run-events.js';
 import { type Folded, foldReport, reportFile, writeReport } from './write-report.js';
 
 export interface Showing {
@@ -24,13 +27,13 @@ export interface Showing {
   readonly quiet?: true;
 }
 
-export interface RunMachinery extends Flags, Showing {
+export interface RunMachinery extends Flags, Showing, InspectorFlags {
   readonly durability: Durability;
   readonly memory?: number;
 }
 
 export const withRunMachinery = (command: Command): Command =>
-  withMachinery(command)
+  withInspector(withMachinery(command))
     .addOption(
       new Option(
         '--durability <when>',
@@ -44,7 +47,7 @@ export const withRunMachinery = (command: Command): Command =>
       'memory that the run may take; a new one that won’t fit is refused (default: what the machine or container has)',
       decimal(0.1, 1e6),
     )
-    .option('--json', 'one JSON line at the end, progress off')
+    .option('--json', 'what happens as JSON, one event a line; the last is the end (with --quiet: only that)')
     .option('--quiet', 'no progress');
 
 export const machineryOf = ({ workers, backend, durability, memory }: RunMachinery): Machinery => ({
@@ -65,29 +68,45 @@ export interface Beginning {
 export async function runToEnd(
   run: Run,
   config: Config,
-  options: Showing,
+  options: Showing & InspectorFlags,
   { said, from }: Beginning,
 ): Promise<void> {
   const isNew = from.messages === 0;
   const facts = noFacts();
   if (isNew) run.messages$.subscribe((envelope) => foldFact(facts, envelope));
-  const silent = options.json || options.quiet;
-  if (!silent) process.stderr.write(`${said}\n`);
+  if (!options.json && !options.quiet) process.stderr.write(`${said}\n`);
   // Whatever is quiet: a program of the config's is about to be run.
   if (config.cast.trainer === 'command')
     process.stderr.write(`the trainer’s command: ${commandText(config.command)}\n`);
-  const stopProgress = silent ? () => {} : showProgress(run, config, process.stderr, systemClock, from);
+  const stopProgress = showing(run, config, options, from);
+  const inspector = await watched(run, options);
   const release = stopOnSignal(run);
   let end: RunEnd;
   try {
     end = await run.start();
+  } catch (error) {
+    await inspector?.close();
+    throw error;
   } finally {
     release();
     stopProgress();
   }
+  inspector?.ended();
   const folded = isNew ? { ...end, facts, torn: false } : await foldReport(run.folder.log);
   const report = await reported(run.folder, folded, options);
   tell({ ...end, report }, folded.facts.tally, config, options);
+  if (inspector) await stayOpen(inspector);
+}
+
+/** What watches it, if anything does. A page that can't be opened ends the run before its first message. */
+async function watched(run: Run, options: InspectorFlags): Promise<LiveInspector | null> {
+  try {
+    return await openInspector(run, options);
+  } catch (error) {
+    run.stop();
+    await run.start();
+    throw error;
+  }
 }
 
 /** The report's file; null, with the reason told, where it couldn't be written: a run doesn't fail by that. */
@@ -109,6 +128,13 @@ async function reported(folder: RunFolder, folded: Folded, { json, quiet }: Show
 
 interface Told extends RunEnd {
   readonly report: string | null;
+}
+
+/** Whoever is told while it goes on: a program, a person, nobody. */
+function showing(run: Run, config: Config, { json, quiet }: Showing, from: Progress): () => void {
+  if (json && !quiet) return tellEvents(run, config, systemClock, from);
+  if (json || quiet) return () => undefined;
+  return showProgress(run, config, process.stderr, systemClock, from);
 }
 
 /** The first Ctrl-C ends the run between two messages, the second at once. */
@@ -138,6 +164,7 @@ function tell(end: Told, tally: Tally, config: Config, options: Showing): void {
     const run = folder.path;
     const usage = Object.fromEntries([...tally.usage].map(([name, own]) => [name, Object.fromEntries(own)]));
     printJson({
+      event: 'ended',
       status,
       run,
       messages,

@@ -32,11 +32,11 @@ export const soliloquy = (...args: readonly string[]): Promise<Ended> =>
     child.on('close', (code) => resolve({ code, out, err }));
   });
 
-/** Its one line of JSON; it must have gone well. */
+/** Its JSON, of a run the last line; it must have gone well. */
 export async function soliloquyJson<T>(...args: readonly string[]): Promise<T> {
   const { code, out, err } = await soliloquy(...args, '--json');
   if (code !== 0) throw new Error(`soliloquy ${args.join(' ')} ended with ${code}: ${err}`);
-  return JSON.parse(out) as T;
+  return JSON.parse(out.trimEnd().split('\n').at(-1)!) as T;
 }
 
 /** A folder that goes when the file's tests are over. */

@@ -50,7 +50,7 @@ describe('soliloquy run', () => {
     expect(code).toBe(0);
   });
 
-  it('--json prints one line with the outcome and every measurement', async () => {
+  it('--json ends with a line that holds the outcome and every measurement', async () => {
     const end = await soliloquyJson<{
       status: string;
       outcomeHash: string;

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { nextProgress, type Progress, START } from '../../actors/streams.js';
-import { partsOf, shareDone } from '../../src/cli/progress.js';
+import { partsOf, shareDone } from '../../src/cli/share-done.js';
 import type { BodyOf } from '../../src/protocol/messages.js';
 import { summary, warnings } from '../../src/report/summary.js';
 import { emptyTally, type Tally, tallyMessage } from '../../src/report/tally.js';

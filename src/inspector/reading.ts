@@ -1,0 +1,158 @@
+/**
+ * The pages' questions about one run, answered from its index and file. Every answer is JSON; nothing here changes anything.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { BodyOf, Candidate, Envelope } from '../protocol/messages.js';
+import { refusal } from './door.js';
+import { type Ending, episodesIn, type ListedEpisode, listedEpisode } from './episodes.js';
+import { filterSchema, placeOf } from './filter.js';
+import type { House, OpenRun } from './house.js';
+import type { Row } from './run-index.js';
+
+const whole = z.coerce.number().int().min(0);
+const windowSchema = z.object({ from: whole.default(0), count: whole.max(500).default(100) });
+
+function parsed<T>(schema: z.ZodType<T>, query: URLSearchParams): T {
+  const found = schema.safeParse(Object.fromEntries(query));
+  if (found.success) return found.data;
+  const [issue] = found.error.issues;
+  throw refusal(400, `${issue?.path.join('.') || 'query'}: ${issue?.message ?? 'wrong'}`);
+}
+
+function seqIn({ watched: { index } }: OpenRun, query: URLSearchParams): number {
+  const { seq } = parsed(
+    z.object({
+      seq: z.coerce
+        .number()
+        .int()
+        .min(-1)
+        .default(index.count - 1),
+    }),
+    query,
+  );
+  if (seq >= index.count)
+    throw refusal(404, `there is no message ${seq}: the log holds ${index.count} so far`);
+  return seq;
+}
+
+const readJson = (file: string): unknown => {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as unknown;
+  } catch {
+    return null;
+  }
+};
+
+export interface RunHead {
+  readonly name: string;
+  readonly count: number;
+  readonly progress: { readonly indexed: number; readonly stated: number };
+  readonly control: 'running' | 'held' | 'ended' | null;
+  readonly failure: string | null;
+}
+
+export function headOf({ name, watched, control }: OpenRun): RunHead {
+  const { index, failure } = watched;
+  return {
+    name,
+    count: index.count,
+    progress: watched.progress(),
+    control: control === null ? null : control.ended ? 'ended' : control.held ? 'held' : 'running',
+    failure: failure === undefined ? null : failure instanceof Error ? failure.message : String(failure),
+  };
+}
+
+/** Everything but the messages. */
+export function runPage(house: House, run: OpenRun) {
+  const { columns, names } = run.watched.index;
+  const used = (column: 'type' | 'phase') => {
+    const counts: number[] = [];
+    for (let seq = 0; seq < columns.count; seq++) {
+      const id = columns.get(column, seq);
+      counts[id] = (counts[id] ?? 0) + 1;
+    }
+    return counts.flatMap((count, id) => (count ? [{ name: names.nameOf(id), count }] : []));
+  };
+  return {
+    ...headOf(run),
+    roles: house.roles,
+    config: readJson(join(run.folder, 'config.json')),
+    manifest: readJson(join(run.folder, 'manifest.json')),
+    types: used('type'),
+    phases: used('phase'),
+    hasTruth: run.truth !== undefined,
+  };
+}
+
+export function messages({ watched }: OpenRun, query: URLSearchParams) {
+  const { from, count } = parsed(windowSchema, query);
+  const { seqs, searched } = watched.finder.find(parsed(filterSchema, query));
+  const rows: Row[] = Array.from(seqs.subarray(from, from + count), watched.index.row);
+  return { total: seqs.length, searched, of: watched.index.count, from, rows };
+}
+
+/** Where a seq stands among the messages that pass a filter. */
+export function place(run: OpenRun, query: URLSearchParams) {
+  const { seqs } = run.watched.finder.find(parsed(filterSchema, query));
+  return { place: placeOf(seqs, seqIn(run, query)), total: seqs.length };
+}
+
+export function message(run: OpenRun, text: string) {
+  const { index } = run.watched;
+  const seq = seqIn(run, new URLSearchParams({ seq: text }));
+  if (seq < 0) throw refusal(404, `there is no message ${seq}`);
+  const row = index.row(seq);
+  return {
+    row,
+    envelope: index.read(seq),
+    cause: row.cause >= 0 && row.cause < index.count ? index.row(row.cause) : null,
+    effects: index.effectsOf(seq).slice(0, 200).map(index.row),
+  };
+}
+
+export const moment = (run: OpenRun, query: URLSearchParams) => run.watched.moment(seqIn(run, query));
+
+export function context(run: OpenRun, query: URLSearchParams) {
+  const { address } = parsed(z.object({ address: z.string().min(1) }), query);
+  const seq = seqIn(run, query);
+  const found = run.watched.contexts.at(address, seq);
+  if (found === null) throw refusal(404, `${address} is no machine`);
+  return { address, seq, ...found };
+}
+
+const episodesSchema = windowSchema.extend({
+  phase: z.string().default(''),
+  end: z.enum(['', 'open', 'paired', 'withheld', 'filtered', 'failed']).default(''),
+});
+
+export function episodes({ watched: { index } }: OpenRun, query: URLSearchParams) {
+  const { from, count, phase, end } = parsed(episodesSchema, query);
+  const all = episodesIn(index);
+  const wanted = all.filter(
+    (one) => (phase === '' || one.phase === phase) && (end === '' || one.end === end),
+  );
+  const counts: Partial<Record<Ending, number>> = {};
+  for (const one of all)
+    if (phase === '' || one.phase === phase) counts[one.end] = (counts[one.end] ?? 0) + 1;
+  const rows: ListedEpisode[] = wanted.slice(from, from + count).map((one) => listedEpisode(index, one));
+  return { total: wanted.length, counts, from, rows };
+}
+
+/** All messages of an episode, and the true score of each answer where the world knows it. */
+export function episode({ watched: { index }, truth }: OpenRun, id: string) {
+  const seqs = index.episode(id);
+  if (seqs.length === 0) throw refusal(404, `there is no episode ${id}`);
+  const envelopes = seqs.map((seq) => index.read(seq));
+  return { id, envelopes, truths: truthsOf(envelopes, truth) };
+}
+
+function truthsOf(envelopes: readonly Envelope[], truth: OpenRun['truth']) {
+  const said = envelopes.findLast(({ type }) => type === 'responses.request');
+  const answered = envelopes.findLast(({ type }) => type === 'responses.made');
+  if (!truth || !said || !answered) return {};
+  const { prompt } = said.body as BodyOf<'responses.request'>;
+  const { candidates } = answered.body as { readonly candidates: readonly Candidate[] };
+  return Object.fromEntries(candidates.map(({ id, text }) => [id, truth(prompt, text)]));
+}
