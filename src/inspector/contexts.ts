@@ -10,19 +10,26 @@ import type { Envelope } from '../protocol/messages.js';
 import { writeAtomic } from '../store/files.js';
 import type { RunIndex } from './run-index.js';
 
+/** What a machine holds: its state, its context, and the numbers of the transitions that its last message took. */
+export interface Held {
+  readonly state: string;
+  readonly context: unknown;
+  readonly taken: readonly number[];
+}
+
 /** The machines folded over messages: what this needs of actors/staging.ts. */
 export interface Stage<Frozen = unknown> {
   take(envelope: Envelope): string | null;
   freeze(address: string): Frozen | null;
   thaw(address: string, frozen: Frozen): void;
-  contextOf(address: string): { readonly state: string; readonly context: unknown } | null;
+  contextOf(address: string): Held | null;
 }
 
 export interface Contexts {
   /** Called in the order of seqs while a log is folded; sets a machine down now and then. */
   passed(stage: Stage, address: string, seq: number): void;
   /** Of the machine of an address after message `seq`; null if the address is no machine's. */
-  at(address: string, seq: number): { readonly state: string; readonly context: unknown } | null;
+  at(address: string, seq: number): Held | null;
   save(): void;
 }
 
@@ -32,6 +39,13 @@ const SPACING = 2000;
 const MOST = 64;
 /** What takes more room than this is not kept on disk. */
 const MOST_BYTES = 1 << 28;
+
+/** The fold of the last question, gone on with by one that asks for the same machine later in time. */
+interface Warm {
+  readonly address: string;
+  readonly seq: number;
+  readonly stage: Stage;
+}
 
 interface Mark {
   readonly seq: number;
@@ -57,6 +71,7 @@ export function createContexts(
   create: () => Stage,
 ): Contexts {
   const marks = isKnown ? readMarks(log) : new Map<string, Mark[]>();
+  let warm: Warm | undefined;
   const spacing = new Map<string, { every: number; since: number }>();
 
   const setDown = (stage: Stage, address: string, seq: number): void => {
@@ -83,20 +98,29 @@ export function createContexts(
     for (let at = 0; type >= 0 && at <= seq; at++) if (index.columns.get('type', at) === type) found.push(at);
     return found;
   };
+  /** A machine as it stood at a mark. */
+  const setOut = (address: string, mark: Mark | undefined, seq: number): Warm => {
+    const stage = create();
+    const from = mark?.seq ?? -1;
+    for (const fork of forksUpTo(Math.min(from, seq))) stage.take(index.read(fork));
+    if (mark) stage.thaw(address, mark.frozen);
+    return { address, seq: from, stage };
+  };
   return {
     passed(stage, address, seq) {
       if (!isEpisode(address)) setDown(stage, address, seq);
     },
     at(address, seq) {
-      const stage = create();
-      const mark = marks.get(address)?.findLast((one) => one.seq <= seq);
-      const from = mark?.seq ?? -1;
-      const forks = forksUpTo(seq);
-      for (const fork of forks.filter((one) => one <= from)) stage.take(index.read(fork));
-      if (mark) stage.thaw(address, mark.frozen);
-      const mail = index.mailOf(address, seq).filter((one) => one > from);
-      const later = forks.filter((one) => one > from);
+      const mails = index.mailOf(address, seq);
+      // The last message is always taken here: what it took is told too.
+      const mark = marks.get(address)?.findLast((one) => one.seq < (mails.at(-1) ?? -1));
+      const isWarm = warm?.address === address && warm.seq <= seq && warm.seq >= (mark?.seq ?? -1);
+      const { stage, seq: from } = isWarm ? warm! : setOut(address, mark, seq);
+      warm = undefined;
+      const mail = mails.filter((one) => one > from);
+      const later = forksUpTo(seq).filter((one) => one > from);
       for (const one of [...mail, ...later].sort((a, b) => a - b)) stage.take(index.read(one));
+      warm = { address, seq, stage };
       return stage.contextOf(address);
     },
     save() {
