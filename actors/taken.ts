@@ -77,7 +77,9 @@ export function takenIn(machine: AnyStateMachine, { before, message }: TakenStep
   const numbers = numbersOf(machine);
   const chosen = machine.getTransitionData(before, message).map((edge) => numbers.of.get(edge)!);
   if (chosen.length === 0) return [];
-  const snapshots = getMicrosteps(machine, before, message).map(([snapshot]) => snapshot as AnyMachineSnapshot);
+  const snapshots = getMicrosteps(machine, before, message).map(
+    ([snapshot]) => snapshot as AnyMachineSnapshot,
+  );
   const silent = snapshots.slice(1).flatMap((after, i) => silentBetween(numbers, snapshots[i]!, after));
   return [...chosen, ...silent];
 }

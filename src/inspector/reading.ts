@@ -93,7 +93,9 @@ export function runPage(house: House, run: OpenRun) {
       counts[id] = (counts[id] ?? 0) + 1;
       firsts[id] ??= seq;
     }
-    return counts.flatMap((count, id) => (count ? [{ name: names.nameOf(id), count, first: firsts[id]! }] : []));
+    return counts.flatMap((count, id) =>
+      count ? [{ name: names.nameOf(id), count, first: firsts[id]! }] : [],
+    );
   };
   return {
     ...headOf(run),

@@ -12,7 +12,18 @@ import { act, startFork } from './control.js';
 import { checkCaller, checkToken, refusal, setPolicy } from './door.js';
 import { streamEvents } from './events.js';
 import type { House, OpenRun } from './house.js';
-import { context, episode, episodes, headOf, message, messages, moment, place, runPage, taken } from './reading.js';
+import {
+  context,
+  episode,
+  episodes,
+  headOf,
+  message,
+  messages,
+  moment,
+  place,
+  runPage,
+  taken,
+} from './reading.js';
 
 const BODY_LIMIT = 1 << 20;
 

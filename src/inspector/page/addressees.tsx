@@ -63,9 +63,9 @@ function Way({ from, to }: { readonly from: string; readonly to: string }) {
       <line x1={x1} x2={x1} y1="0" y2="12" />
       <line x1={x1} x2={x2} y1="12" y2="12" class="along" />
       <line x1={x2} x2={x2} y1="12" y2="6" />
-      <svg x={x2} overflow="visible">
+      <g style={{ transform: `translateX(${x2})`, transformBox: 'view-box' }}>
         <path d="M0 0 L5 7 L-5 7 Z" />
-      </svg>
+      </g>
     </svg>
   );
 }

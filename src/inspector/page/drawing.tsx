@@ -110,7 +110,8 @@ export function Drawing(props: DrawingProps) {
   useLayoutEffect(() => {
     lightStates(box.current!, at?.state ?? '');
     const fired = firedIn(box.current!, props);
-    for (const old of box.current!.querySelectorAll('.fired')) if (!fired.includes(old)) old.classList.remove('fired');
+    for (const old of box.current!.querySelectorAll('.fired'))
+      if (!fired.includes(old)) old.classList.remove('fired');
     for (const one of fired) one.classList.add('fired');
     if (shown.current !== (at?.seq ?? null)) fired.forEach(run);
     if (fired.length > 0) shown.current = at?.seq ?? null;

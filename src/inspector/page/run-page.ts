@@ -35,7 +35,8 @@ const ask = latest(async (name: string) => {
 
 /** Changes when the run's page has something new to say. */
 const news = computed(
-  () => `${run.value} ${newest.value?.phase} ${(head.value?.progress.indexed ?? 0) > 0.999} ${head.value?.control}`,
+  () =>
+    `${run.value} ${newest.value?.phase} ${(head.value?.progress.indexed ?? 0) > 0.999} ${head.value?.control}`,
 );
 
 /** Call once. */

@@ -106,6 +106,14 @@ function follow(area: HTMLElement): void {
 
 const openContext = () => go({ query: { context: '1' } });
 
+/** On the drawing: larger, smaller, and what a click on a state does. */
+function pressed({ key }: KeyboardEvent, zoom: Zoom): void {
+  if (key === '+') zoom.grow(STEP);
+  if (key === '-') zoom.grow(1 / STEP);
+  if (key === '0') zoom.readable();
+  if (key === 'Enter') openContext();
+}
+
 function Facts({ name, at }: { readonly name: string; readonly at: RoleMoment | null }) {
   const id = moment.value?.episode?.id;
   return (
@@ -150,20 +158,25 @@ export function LargeChart({ name, svg, at }: LargeProps) {
           <input type="checkbox" checked={following} onChange={() => setFollowing(!following)} /> follow
         </label>
         <ZoomButtons zoom={zoom} />
-        <button type="button" aria-pressed={withContext} onClick={openContext} disabled={address === 'episode:'}>
+        <button
+          type="button"
+          aria-pressed={withContext}
+          onClick={openContext}
+          disabled={address === 'episode:'}
+        >
           Context
         </button>
         <Go to={{ query: { chart: '', context: '' } }}>All six</Go>
       </div>
       <div class="large-body">
-        {/* biome-ignore lint: a region that scrolls must take the focus; a click on a state does what the button Context does */}
-        <div
+        <section
           ref={zoom.area}
           class="area"
-          role="region"
           aria-label="Drawing"
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be in reach of the keyboard
           tabIndex={0}
           onClick={({ target }) => (target as Element).closest('.state') && openContext()}
+          onKeyDown={(event) => pressed(event, zoom)}
         >
           <Drawing
             svg={svg}
@@ -173,7 +186,7 @@ export function LargeChart({ name, svg, at }: LargeProps) {
             scale={zoom.scale}
             {...(name === 'episode' && moment.value ? { counts: moment.value.episodes } : {})}
           />
-        </div>
+        </section>
         {withContext && <ContextPanel address={address} seq={seq ?? -1} />}
       </div>
     </section>

@@ -80,7 +80,6 @@ export function Stage() {
     <div class={svg ? 'stage with-large' : 'stage'}>
       <Addressees />
       {names.length === 0 && <p class="waiting">drawing the statecharts …</p>}
-      {/* biome-ignore lint/a11y/noNoninteractiveElementInteractions: arrow keys only move the focus between its links */}
       <ul class="cards" onKeyDown={walk}>
         {names.map((name) => (
           <Card key={name} name={name} svg={svg ? null : charts.value[name]!} current={name === large} />
