@@ -75,7 +75,8 @@ export function ControlBar() {
     <section class="controls" aria-label="Run">
       {count !== undefined && (
         <span class={`count ${control ?? ''}`}>
-          {count.toLocaleString('en')} messages{control === null ? '' : `, ${WORDS[control]}`}
+          {count.toLocaleString('en')} {count === 1 ? 'message' : 'messages'}
+          {control === null ? '' : `, ${WORDS[control]}`}
         </span>
       )}
       {canControl() && <LiveButtons />}

@@ -6,7 +6,7 @@ import { computed, effect, signal } from '@preact/signals';
 import type { Moment } from '../moments.js';
 import type { RunHead } from '../reading.js';
 import { place, seq } from './address.js';
-import { get, getPath, pathOf } from './api.js';
+import { ApiError, get, getPath, pathOf } from './api.js';
 import { latest } from './latest.js';
 
 export const runs = signal<{ readonly home: string; readonly runs: readonly string[] }>({
@@ -61,9 +61,13 @@ const lookAt = latest(async ({ name, at }: Wanted) => {
     const found = await get<Moment>(name, 'moment', { seq: at });
     if (run.value === name && seq.value !== null) moment.value = found;
   } catch (error) {
-    tell(error);
+    if (!isTooEarly(error)) tell(error);
   }
 });
+
+/** A message of a log that is still being read: it is asked for again. */
+const isTooEarly = (error: unknown): boolean =>
+  error instanceof ApiError && error.status === 404 && (head.value?.progress.indexed ?? 0) < 1;
 
 /** The states of a long log that is opened first are known from its beginning on: what isn't known yet is asked for again. */
 function lookAgain(): void {

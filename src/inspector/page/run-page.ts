@@ -25,6 +25,7 @@ export const marks = computed<readonly Mark[]>(() => {
 });
 
 const ask = latest(async (name: string) => {
+  if (page.value?.name !== name) page.value = null;
   try {
     const found = await get<RunPage>(name, '');
     if (run.value === name) page.value = found;

@@ -3,6 +3,7 @@
  */
 import './stage.css';
 import { signal } from '@preact/signals';
+import { Fragment } from 'preact';
 import { useEffect } from 'preact/hooks';
 import type { Moment, RoleMoment } from '../moments.js';
 import { place } from './address.js';
@@ -27,11 +28,21 @@ export const countsText = (counts: Readonly<Record<string, number>>): string =>
     .map(([state, count]) => `${state} ${count.toLocaleString('en')}`)
     .join(', ');
 
+/** Breaks at its dots where it is too long for a line. */
+const Broken = ({ state }: { readonly state: string }) =>
+  state.split('.').map((part, i) => (
+    <Fragment key={part}>
+      {i > 0 && '.'}
+      {i > 0 && <wbr />}
+      {part}
+    </Fragment>
+  ));
+
 function Caption({ name, at }: { readonly name: string; readonly at: RoleMoment | null }) {
   return (
     <>
       <h2>{name}</h2>
-      <p class="state-now">{at?.state ?? 'not written to yet'}</p>
+      <p class="state-now">{at?.state ? <Broken state={at.state} /> : 'not written to yet'}</p>
       <p class="event-now">{at?.event ? `after ${at.event}` : ' '}</p>
       {name === 'episode' && moment.value && (
         <p class="counts-now">{countsText(moment.value.episodes) || 'none yet'}</p>
@@ -59,9 +70,14 @@ function walk(event: KeyboardEvent): void {
 
 function Card({ name, svg, current }: CardProps) {
   const at = roleIn(moment.value, name);
+  const hears = at !== null && at.seq === moment.value?.seq;
   return (
     <li data-machine={name}>
-      <Go to={{ query: { chart: current ? '' : name, context: '' } }} class="card" current={current}>
+      <Go
+        to={{ query: { chart: current ? '' : name, context: '' } }}
+        class={hears ? 'card hears' : 'card'}
+        current={current}
+      >
         <Caption name={name} at={at} />
         {svg && <Drawing svg={svg} at={at} taken={null} isSmall />}
       </Go>

@@ -137,13 +137,13 @@ const Button = ({ label, sign, onClick }: ButtonProps) => (
 function Player() {
   return (
     <>
-      <Button label="Phase or version before" sign="⏮" onClick={() => goToMark(-1)} />
+      <Button label="Phase or version before" sign="|◂" onClick={() => goToMark(-1)} />
       <Button label="One message back" sign="◂" onClick={() => step(-1)} />
       <button type="button" class="play" onClick={togglePlaying}>
         {playing.value ? 'Stop playing' : 'Play'}
       </button>
       <Button label="One message forward" sign="▸" onClick={() => step(1)} />
-      <Button label="Next phase or version" sign="⏭" onClick={() => goToMark(1)} />
+      <Button label="Next phase or version" sign="▸|" onClick={() => goToMark(1)} />
       <select
         aria-label="Speed"
         value={String(speed.value)}
