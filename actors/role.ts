@@ -11,9 +11,9 @@ import {
   transition,
 } from 'xstate';
 import type { Emitted } from '../machines/machine.js';
+import { type TakenStep, takenIn } from '../machines/taken.js';
 import type { Outgoing, Received } from '../src/protocol/messages.js';
 import type { Role } from '../src/protocol/ports.js';
-import { type TakenStep, takenIn } from './taken.js';
 
 export interface MachineRole extends Role {
   readonly snapshot: AnyMachineSnapshot;

@@ -215,10 +215,19 @@ describe('a moment of a run', () => {
       for (const { role, state } of moment.roles) expect(state).toBe(living.get(role)?.state ?? null);
       const open = [...living.values()].filter(({ address }) => address.startsWith('episode:'));
       for (const { address, state, context } of open)
-        expect(contexts.at(address, seq)).toEqual({ state, context: JSON.parse(JSON.stringify(context)) });
+        expect(contexts.at(address, seq)).toEqual({
+          state,
+          context: JSON.parse(JSON.stringify(context)),
+          taken: expect.any(Array),
+        });
       for (const role of ROLES) {
         const own = living.get(role);
-        if (own) expect(contexts.at(role, seq)).toEqual({ state: own.state, context: own.context });
+        if (own)
+          expect(contexts.at(role, seq)).toEqual({
+            state: own.state,
+            context: own.context,
+            taken: expect.any(Array),
+          });
       }
       const counted = Object.values(moment.episodes).reduce((a, b) => a + b, 0);
       const begun = new Set(
@@ -234,6 +243,28 @@ describe('a moment of a run', () => {
     const { roles, episodes } = momentAt(stated(run), -1, ROLES);
     expect(roles.every(({ state }) => state === null)).toBe(true);
     expect(episodes).toEqual({});
+  });
+
+  it('a context is the same whatever was asked before, of an episode that is over too', () => {
+    const index = stated(forked);
+    const create = () => createStaging(readRunConfig(forked).initial);
+    const contexts = () => createContexts(runFolder(forked).log, index, false, create);
+    const asked = contexts();
+    const over = episodesIn(index).find(({ end }) => end === 'paired')!;
+    const address = `episode:${over.id}`;
+    const [first, ...later] = index.mailOf(address, index.count - 1);
+    const questions = [first!, ...later, index.count - 1, later[0]!, index.count - 1, first!].flatMap(
+      (seq) => [
+        { address, seq },
+        { address, seq: seq + 1 },
+        { address: 'judge', seq },
+      ],
+    );
+    for (const one of questions) {
+      if (one.seq >= index.count) continue;
+      expect(asked.at(one.address, one.seq)).toEqual(contexts().at(one.address, one.seq));
+    }
+    expect(asked.at(address, index.count - 1)).toMatchObject({ state: 'paired' });
   });
 
   it('a context folded from a state that was set down equals one folded from the beginning', () => {

@@ -46,11 +46,18 @@ export function togglePlaying(): void {
 /** The page is not drawn more often than this. */
 const TICK_MS = 100;
 
+/** A live run is followed from its newest message on. */
+const canGrow = (): boolean => ['running', 'held'].includes(head.value?.control ?? '');
+
 function tick(by: number): void {
   // No faster than the states come: what is played is seen.
   if (seq.value !== null && moment.value?.seq !== seq.value) return;
-  if (at.value + by >= last.value) playing.value = false;
-  goTo(at.value + by);
+  if (at.value + by < last.value) goTo(at.value + by);
+  else if (canGrow()) goToNewest();
+  else {
+    playing.value = false;
+    goTo(last.value);
+  }
 }
 
 /** Call once. */

@@ -3,8 +3,8 @@
  * `data-transition`. Asks XState again what it chose, guards and all; nothing is guessed from states.
  */
 import { type AnyMachineSnapshot, type AnyStateMachine, getMicrosteps } from 'xstate';
-import { describeMachine } from '../machines/describe.js';
 import type { Received } from '../src/protocol/messages.js';
+import { describeMachine } from './describe.js';
 
 /** A message, and what the machine was when it took it. */
 export interface TakenStep {
