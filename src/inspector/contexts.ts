@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import type { Envelope } from '../protocol/messages.js';
+import type { Clock } from '../protocol/ports.js';
 import { writeAtomic } from '../store/files.js';
 import type { RunIndex } from './run-index.js';
 
@@ -26,15 +27,16 @@ export interface Stage<Frozen = unknown> {
 }
 
 export interface Contexts {
-  /** Called in the order of seqs while a log is folded; sets a machine down now and then. */
-  passed(stage: Stage, address: string, seq: number): void;
+  /** Has the stage take message `seq`, which is the next of the machine's mail; sets the machine down now and then. */
+  take(stage: Stage, envelope: Envelope, seq: number): string | null;
   /** Of the machine of an address after message `seq`; null if the address is no machine's. */
   at(address: string, seq: number): Held | null;
   save(): void;
 }
 
-/** A machine's messages between two states that are set down, at most. */
+/** A machine's messages between two states that are set down, at most; and how long it takes to fold them. */
 const SPACING = 2000;
+const SPACING_MS = 200;
 /** Of one machine; when there are more, every other one is dropped. */
 const MOST = 64;
 /** What takes more room than this is not kept on disk. */
@@ -69,16 +71,20 @@ export function createContexts(
   index: RunIndex,
   isKnown: boolean,
   create: () => Stage,
+  clock: Clock,
 ): Contexts {
   const marks = isKnown ? readMarks(log) : new Map<string, Mark[]>();
   let warm: Warm | undefined;
-  const spacing = new Map<string, { every: number; since: number }>();
+  /** `since`, `spent`: messages and milliseconds since it was set down; `times`: so many times as far apart as at first. */
+  const spacing = new Map<string, { times: number; since: number; spent: number }>();
 
-  const setDown = (stage: Stage, address: string, seq: number): void => {
-    const pace = spacing.get(address) ?? { every: SPACING, since: 0 };
+  const setDown = (stage: Stage, address: string, seq: number, spent: number): void => {
+    const pace = spacing.get(address) ?? { times: 1, since: 0, spent: 0 };
     spacing.set(address, pace);
-    if (++pace.since < pace.every) return;
-    pace.since = 0;
+    pace.since++;
+    pace.spent += spent;
+    if (pace.since < pace.times * SPACING && pace.spent < pace.times * SPACING_MS) return;
+    Object.assign(pace, { since: 0, spent: 0 });
     const own = marks.get(address) ?? [];
     if ((own.at(-1)?.seq ?? -1) >= seq) return;
     const frozen = stage.freeze(address);
@@ -89,7 +95,7 @@ export function createContexts(
       address,
       own.filter((_, i) => i % 2 === 1),
     );
-    pace.every *= 2;
+    pace.times *= 2;
   };
   const isEpisode = (address: string) => address.startsWith('episode:');
   const forksUpTo = (seq: number): number[] => {
@@ -106,10 +112,14 @@ export function createContexts(
     if (mark) stage.thaw(address, mark.frozen);
     return { address, seq: from, stage };
   };
+  const take = (stage: Stage, envelope: Envelope, seq: number): string | null => {
+    const begin = clock.now();
+    const state = stage.take(envelope);
+    if (!isEpisode(envelope.to)) setDown(stage, envelope.to, seq, clock.now() - begin);
+    return state;
+  };
   return {
-    passed(stage, address, seq) {
-      if (!isEpisode(address)) setDown(stage, address, seq);
-    },
+    take,
     at(address, seq) {
       const mails = index.mailOf(address, seq);
       // The last message is always taken here: what it took is told too.
@@ -119,7 +129,7 @@ export function createContexts(
       warm = undefined;
       const mail = mails.filter((one) => one > from);
       const later = forksUpTo(seq).filter((one) => one > from);
-      for (const one of [...mail, ...later].sort((a, b) => a - b)) stage.take(index.read(one));
+      for (const one of [...mail, ...later].sort((a, b) => a - b)) take(stage, index.read(one), one);
       warm = { address, seq, stage };
       return stage.contextOf(address);
     },
