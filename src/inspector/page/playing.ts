@@ -15,7 +15,9 @@ export const at = computed(() => seq.value ?? last.value);
 
 /** Anywhere in the log, or beyond it at its ends. `asStep`: a step of its own in the browser's history. */
 export function goTo(to: number, asStep = false): void {
-  go({ query: { seq: String(Math.max(-1, Math.min(last.value, Math.round(to)))) } }, !asStep);
+  // As long as the server has not said how long the log is, whoever asks is believed.
+  const most = head.value === null ? Number.MAX_SAFE_INTEGER : last.value;
+  go({ query: { seq: String(Math.max(-1, Math.min(most, Math.round(to)))) } }, !asStep);
 }
 
 export function goToNewest(): void {

@@ -1,5 +1,6 @@
 /** Time: any message of the log by slider, step, number or phase; played; or the newest as it comes. */
 import './time-bar.css';
+import { useState } from 'preact/hooks';
 import { seq } from './address.js';
 import { moment } from './live.js';
 import {
@@ -104,7 +105,15 @@ function MarkPicker() {
   );
 }
 
+/** While one writes, the field is one's own, however fast the log grows. */
 function SeqField() {
+  const [draft, setDraft] = useState<string | null>(null);
+  const leave = () => {
+    setDraft(null);
+    if (draft === null || draft === '' || Number(draft) === at.value) return;
+    playing.value = false;
+    goTo(Number(draft), true);
+  };
   return (
     <label class="seq-field">
       message
@@ -112,11 +121,10 @@ function SeqField() {
         type="number"
         min={-1}
         max={last.value}
-        value={at.value}
-        onChange={({ currentTarget }) => {
-          playing.value = false;
-          if (currentTarget.value !== '') goTo(Number(currentTarget.value), true);
-        }}
+        value={draft ?? at.value}
+        onInput={({ currentTarget }) => setDraft(currentTarget.value)}
+        onKeyDown={({ key }) => key === 'Enter' && leave()}
+        onBlur={leave}
       />
       of {Math.max(0, last.value).toLocaleString('en')}
     </label>
