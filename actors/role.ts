@@ -11,6 +11,7 @@ import {
   transition,
 } from 'xstate';
 import type { Emitted } from '../machines/machine.js';
+import { type TakenStep, takenIn } from '../machines/taken.js';
 import type { Outgoing, Received } from '../src/protocol/messages.js';
 import type { Role } from '../src/protocol/ports.js';
 
@@ -18,6 +19,8 @@ export interface MachineRole extends Role {
   readonly snapshot: AnyMachineSnapshot;
   /** `working.iteration.training` */
   readonly state: string;
+  /** The transitions that the last message took, by their numbers in the machine's description; worked out when asked. */
+  taken(): readonly number[];
   /** Goes on from the same state with another input: another player, another hyper-parameter. */
   recast(input: unknown): void;
   /** The snapshot as plain data, without the input. */
@@ -51,6 +54,8 @@ export const stateText = (value: StateValue): string =>
         .join(' ');
 
 export function machineRole(machine: AnyStateMachine, input: unknown): MachineRole {
+  /** Of the last message, and of what it had the machine tell itself. */
+  let steps: TakenStep[] = [];
   let [snapshot] = initialTransition(machine, input) as [AnyMachineSnapshot, readonly EmitAction[]];
   const { id } = input as { readonly id?: string };
   const by = id === undefined ? machine.id : `${machine.id}:${id}`;
@@ -75,6 +80,7 @@ export function machineRole(machine: AnyStateMachine, input: unknown): MachineRo
     get state() {
       return stateText(snapshot.value as StateValue);
     },
+    taken: () => steps.flatMap((step) => takenIn(machine, step)),
     recast(next) {
       const { value, context, historyValue } = snapshot;
       snapshot = machine.resolveState({
@@ -104,7 +110,9 @@ export function machineRole(machine: AnyStateMachine, input: unknown): MachineRo
     receive(message) {
       const said: Outgoing[] = [];
       const inbox: Received[] = [message];
+      steps = [];
       for (let next = inbox.shift(); next; next = inbox.shift()) {
+        steps.push({ before: snapshot, message: next });
         if (machine.getTransitionData(snapshot, next).length === 0) said.push(refusal(next));
         else
           for (const emitted of take(next))

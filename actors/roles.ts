@@ -185,6 +185,7 @@ function episodeRole(address: Address, { config, template }: RoleOptions, forget
     get state() {
       return role.state;
     },
+    taken: role.taken,
     recast: role.recast,
     freeze: role.freeze,
     thaw: role.thaw,

@@ -10,13 +10,20 @@ import { createWorld, templateFor } from './worlds.js';
 
 export type { FrozenRole } from './role.js';
 
+export interface Held {
+  readonly state: string;
+  readonly context: unknown;
+  /** Transitions that its last message took, by number. */
+  readonly taken: readonly number[];
+}
+
 export interface Staging {
   /** The recipient's state after it took the message; null if it has none. */
   take(envelope: Envelope): string | null;
   freeze(address: string): FrozenRole | null;
   thaw(address: string, frozen: FrozenRole): void;
-  /** What the machine of an address holds now, without its input. */
-  contextOf(address: string): { readonly state: string; readonly context: unknown } | null;
+  /** What the machine of an address holds now, without its input; an episode that is over, if it was the last to be. */
+  contextOf(address: string): Held | null;
   /** The same in XState's form. */
   snapshotOf(
     address: string,
@@ -48,9 +55,9 @@ export function createStaging(config: Config): Staging {
         ?.freeze() ?? null,
     thaw: (address, frozen) => roles.role(address as Address)?.thaw(frozen),
     contextOf(address) {
-      const role = roles.role(address as Address);
+      const role = roles.left(address as Address) ?? roles.role(address as Address);
       if (!role) return null;
-      return { state: role.state, context: role.freeze().context };
+      return { state: role.state, context: role.freeze().context, taken: role.taken() };
     },
     snapshotOf(address) {
       const role = roles.left(address as Address);

@@ -16,14 +16,22 @@ export const newToken = (): string => randomBytes(24).toString('base64url');
 
 const nameIn = (host: string): string => host.replace(/:\d+$/, '').toLowerCase();
 
-/** Throws 403 for a foreign Host, Origin or page. */
-export function checkCaller({ headers }: IncomingMessage): void {
-  const { host = '', origin } = headers;
+/** A person follows a link to the page, such as from one run's page to its fork's: nothing of the answer reaches the page with the link. */
+const isFollowedLink = ({ method, headers }: IncomingMessage): boolean =>
+  method === 'GET' &&
+  headers['sec-fetch-mode'] === 'navigate' &&
+  headers['sec-fetch-dest'] === 'document' &&
+  headers.origin === undefined;
+
+/** Throws 403 for a foreign Host, Origin or page. `isPage`: what is asked for is the page itself, to which others may link. */
+export function checkCaller(request: IncomingMessage, isPage = false): void {
+  const { host = '', origin } = request.headers;
   if (!NAMES.has(nameIn(host)))
     throw refusal(403, 'this server is for this machine only', 'open it as http://127.0.0.1:PORT');
   if (origin !== undefined && origin !== `http://${host}`)
     throw refusal(403, `a page of ${origin} may not ask here`);
-  const site = headers['sec-fetch-site'];
+  const site = request.headers['sec-fetch-site'];
+  if (isPage && isFollowedLink(request)) return;
   if (site !== undefined && site !== 'same-origin' && site !== 'none')
     throw refusal(403, 'a page of another site may not ask here');
 }

@@ -2,7 +2,7 @@
  * The state of everybody after any message, read from the index alone: no fold, no model. A scan over numbers: some 20 ms for
  * a million messages.
  */
-import type { RunIndex } from './run-index.js';
+import type { Row, RunIndex } from './run-index.js';
 
 /** What a role did last. */
 export interface RoleMoment {
@@ -19,6 +19,10 @@ export interface Moment {
   readonly seq: number;
   readonly at: number;
   readonly phase: string;
+  /** The message itself; null before the first. */
+  readonly message: Row | null;
+  /** For whom the model worked last; null where nobody has asked it for anything. */
+  readonly playing: string | null;
   readonly roles: readonly RoleMoment[];
   /** Episodes by their state; those that are over stay in their last one. */
   readonly episodes: Readonly<Record<string, number>>;
@@ -60,8 +64,11 @@ export function momentAt(index: RunIndex, seq: number, roles: readonly string[])
     if (state >= 0) counts[state] = (counts[state] ?? 0) + 1;
   }
   const lastOf = (role: string) => newest.get(names.find(role)) ?? -1;
+  const asked = lastOf('model');
   return {
     seq,
+    message: seq < 0 ? null : index.row(seq),
+    playing: asked < 0 ? null : names.nameOf(columns.get('from', asked)),
     at: seq < 0 ? 0 : columns.get('at', seq),
     phase: seq < 0 ? 'start' : names.nameOf(columns.get('phase', seq)),
     roles: roles.map((role) => roleMoment(index, role, lastOf(role))),

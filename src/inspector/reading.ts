@@ -64,19 +64,43 @@ export function headOf({ name, watched, control }: OpenRun): RunHead {
   };
 }
 
+/** A message type or a phase of the run that occurs, how often, and the first seq of it. */
+export interface Used {
+  readonly name: string;
+  readonly count: number;
+  readonly first: number;
+}
+
+/** Versions in the order of their birth: the seq of each `version.made`, the first place from which it can be forked. */
+function versionsOf({ watched: { index } }: OpenRun): { readonly name: string; readonly seq: number }[] {
+  const { columns, names } = index;
+  const made = names.find('version.made');
+  const found: { name: string; seq: number }[] = [];
+  for (let seq = 0; made >= 0 && seq < columns.count; seq++)
+    if (columns.get('type', seq) === made)
+      found.push({ name: (index.read(seq).body as BodyOf<'version.made'>).version, seq });
+  return found;
+}
+
 /** Everything but the messages. */
 export function runPage(house: House, run: OpenRun) {
   const { columns, names } = run.watched.index;
-  const used = (column: 'type' | 'phase') => {
+  const used = (column: 'type' | 'phase'): Used[] => {
     const counts: number[] = [];
+    const firsts: number[] = [];
     for (let seq = 0; seq < columns.count; seq++) {
       const id = columns.get(column, seq);
       counts[id] = (counts[id] ?? 0) + 1;
+      firsts[id] ??= seq;
     }
-    return counts.flatMap((count, id) => (count ? [{ name: names.nameOf(id), count }] : []));
+    return counts.flatMap((count, id) =>
+      count ? [{ name: names.nameOf(id), count, first: firsts[id]! }] : [],
+    );
   };
   return {
     ...headOf(run),
+    folder: run.folder,
+    versions: versionsOf(run),
     roles: house.roles,
     config: readJson(join(run.folder, 'config.json')),
     manifest: readJson(join(run.folder, 'manifest.json')),
@@ -120,6 +144,12 @@ export function context(run: OpenRun, query: URLSearchParams) {
   const found = run.watched.contexts.at(address, seq);
   if (found === null) throw refusal(404, `${address} is no machine`);
   return { address, seq, ...found };
+}
+
+/** The same without the context, which may be large. */
+export function taken(run: OpenRun, query: URLSearchParams) {
+  const { context: _, ...rest } = context(run, query);
+  return rest;
 }
 
 const episodesSchema = windowSchema.extend({

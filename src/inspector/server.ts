@@ -12,7 +12,18 @@ import { act, startFork } from './control.js';
 import { checkCaller, checkToken, refusal, setPolicy } from './door.js';
 import { streamEvents } from './events.js';
 import type { House, OpenRun } from './house.js';
-import { context, episode, episodes, headOf, message, messages, moment, place, runPage } from './reading.js';
+import {
+  context,
+  episode,
+  episodes,
+  headOf,
+  message,
+  messages,
+  moment,
+  place,
+  runPage,
+  taken,
+} from './reading.js';
 
 const BODY_LIMIT = 1 << 20;
 
@@ -27,6 +38,7 @@ const READERS: Readonly<Record<string, Reader>> = {
   place: (_house, run, { query }) => place(run, query),
   moment: (_house, run, { query }) => moment(run, query),
   context: (_house, run, { query }) => context(run, query),
+  taken: (_house, run, { query }) => taken(run, query),
   episodes: (_house, run, { rest, query }) => (rest === '' ? episodes(run, query) : episode(run, rest)),
 };
 
@@ -82,8 +94,8 @@ async function answerApi(house: House, url: URL, request: IncomingMessage, respo
 
 async function answer(house: House, page: string, request: IncomingMessage, response: ServerResponse) {
   setPolicy(response);
-  checkCaller(request);
   const url = new URL(request.url ?? '/', 'http://localhost');
+  checkCaller(request, !url.pathname.startsWith('/api/'));
   if (url.pathname === '/api/charts') return send(response, 200, await house.charts());
   if (url.pathname === '/api/runs' || url.pathname.startsWith('/api/runs/'))
     return answerApi(house, url, request, response);

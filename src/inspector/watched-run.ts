@@ -45,7 +45,7 @@ const STRETCH_MS = 12;
 export function watchRun({ log, roles, createStage, clock, givenFrom }: WatchOptions): WatchedRun {
   const stored = readIndex(log);
   const index = openIndex(log, stored);
-  const contexts = createContexts(log, index, stored !== undefined, createStage);
+  const contexts = createContexts(log, index, stored !== undefined, createStage, clock);
   const listeners = new Set<() => void>();
   const waiting: (string | null)[] = [];
   let stage: Stage | null = null;
@@ -58,9 +58,7 @@ export function watchRun({ log, roles, createStage, clock, givenFrom }: WatchOpt
   /** A fold starts at the beginning; a log that was stated in part is folded again up to there. */
   const foldOne = (): void => {
     stage ??= createStage();
-    const envelope = index.read(folded);
-    const state = stage.take(envelope);
-    contexts.passed(stage, envelope.to, folded);
+    const state = contexts.take(stage, index.read(folded), folded);
     if (folded >= index.stated) index.setState(folded, state);
     folded++;
   };

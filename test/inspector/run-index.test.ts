@@ -17,7 +17,7 @@ import { readRunConfig } from '../../src/store/run-config.js';
 import { runFolder } from '../../src/store/run-folder.js';
 import { testFolder } from '../support/folder.js';
 import { envelopesIn, forkScripted, recordScripted, scriptedConfig } from '../support/scripted-run.js';
-import { temporaryFolder, writeTinyModel } from '../support/tiny-run.js';
+import { countingClock, temporaryFolder, writeTinyModel } from '../support/tiny-run.js';
 
 const folder = temporaryFolder();
 const run = join(folder.path, 'run');
@@ -204,8 +204,12 @@ describe('a moment of a run', () => {
     ['a fork', forked],
   ])('of %s shows each machine in the state that a replay comes to', async (_name, path) => {
     const index = stated(path);
-    const contexts = createContexts(runFolder(path).log, index, false, () =>
-      createStaging(readRunConfig(path).initial),
+    const contexts = createContexts(
+      runFolder(path).log,
+      index,
+      false,
+      () => createStaging(readRunConfig(path).initial),
+      countingClock(),
     );
     const seqs = [0, 5, 40, 111, Math.floor(index.count / 2), index.count - 30, index.count - 1];
     for (const seq of seqs) {
@@ -215,10 +219,19 @@ describe('a moment of a run', () => {
       for (const { role, state } of moment.roles) expect(state).toBe(living.get(role)?.state ?? null);
       const open = [...living.values()].filter(({ address }) => address.startsWith('episode:'));
       for (const { address, state, context } of open)
-        expect(contexts.at(address, seq)).toEqual({ state, context: JSON.parse(JSON.stringify(context)) });
+        expect(contexts.at(address, seq)).toEqual({
+          state,
+          context: JSON.parse(JSON.stringify(context)),
+          taken: expect.any(Array),
+        });
       for (const role of ROLES) {
         const own = living.get(role);
-        if (own) expect(contexts.at(role, seq)).toEqual({ state: own.state, context: own.context });
+        if (own)
+          expect(contexts.at(role, seq)).toEqual({
+            state: own.state,
+            context: own.context,
+            taken: expect.any(Array),
+          });
       }
       const counted = Object.values(moment.episodes).reduce((a, b) => a + b, 0);
       const begun = new Set(
@@ -236,10 +249,32 @@ describe('a moment of a run', () => {
     expect(episodes).toEqual({});
   });
 
+  it('a context is the same whatever was asked before, of an episode that is over too', () => {
+    const index = stated(forked);
+    const create = () => createStaging(readRunConfig(forked).initial);
+    const contexts = () => createContexts(runFolder(forked).log, index, false, create, countingClock());
+    const asked = contexts();
+    const over = episodesIn(index).find(({ end }) => end === 'paired')!;
+    const address = `episode:${over.id}`;
+    const [first, ...later] = index.mailOf(address, index.count - 1);
+    const questions = [first!, ...later, index.count - 1, later[0]!, index.count - 1, first!].flatMap(
+      (seq) => [
+        { address, seq },
+        { address, seq: seq + 1 },
+        { address: 'judge', seq },
+      ],
+    );
+    for (const one of questions) {
+      if (one.seq >= index.count) continue;
+      expect(asked.at(one.address, one.seq)).toEqual(contexts().at(one.address, one.seq));
+    }
+    expect(asked.at(address, index.count - 1)).toMatchObject({ state: 'paired' });
+  });
+
   it('a context folded from a state that was set down equals one folded from the beginning', () => {
     const index = stated(run);
     const create = () => createStaging(readRunConfig(run).initial);
-    const fresh = createContexts(runFolder(run).log, index, false, create);
+    const fresh = createContexts(runFolder(run).log, index, false, create, countingClock());
     const stage = create();
     for (let seq = 0; seq < index.count; seq++) stage.take(index.read(seq));
     for (const role of ROLES) {

@@ -2,6 +2,7 @@
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { machines } from '../../actors/machines.js';
 import { type BoundHouse, createHouse } from '../../src/cli/inspector-house.js';
 import type { Control } from '../../src/inspector/house.js';
 import { type Inspector, startInspector } from '../../src/inspector/server.js';
@@ -106,6 +107,22 @@ describe('the door', () => {
     expect((await ask('/api/runs', { origin: own(), 'sec-fetch-site': 'same-origin' })).status).toBe(200);
   });
 
+  it('lets a person follow a link to the page, as from a run to its fork, but to nothing else', async () => {
+    const followed = {
+      'sec-fetch-site': 'same-site',
+      'sec-fetch-mode': 'navigate',
+      'sec-fetch-dest': 'document',
+    };
+    expect((await ask('/one/stage', followed)).status).toBe(200);
+    expect((await ask('/one/stage', { ...followed, host: 'evil.example' })).status).toBe(403);
+    expect((await ask('/one/stage', { ...followed, origin: 'http://127.0.0.1:1' })).status).toBe(403);
+    expect((await ask('/one/stage', { ...followed, 'sec-fetch-dest': 'iframe' })).status).toBe(403);
+    expect((await ask('/api/runs', followed)).status).toBe(403);
+    expect(
+      (await post('/api/runs/one/control', { action: 'stop' }, { ...token(), ...followed })).status,
+    ).toBe(403);
+  });
+
   it('lets nothing be changed without the token', async () => {
     for (const headers of [
       {},
@@ -151,6 +168,45 @@ describe('the answers', () => {
       home: 'one',
       runs: expect.arrayContaining(['one', 'two']),
     });
+  });
+
+  it('hold the phases and versions with the first seq of each, and where the run lies', async () => {
+    const {
+      phases,
+      versions,
+      folder: path,
+    } = await json<{
+      phases: { name: string; first: number; count: number }[];
+      versions: { name: string; seq: number }[];
+      folder: string;
+    }>('/api/runs/one');
+    expect(path).toBe(run);
+    expect(phases.reduce((sum, { count }) => sum + count, 0)).toBe(envelopes.length);
+    expect(phases.find(({ name }) => name === 'iteration 1')!.first).toBe(
+      envelopes.find(({ type }) => type === 'prompts.request')!.seq,
+    );
+    const made = envelopes.filter(({ type }) => type === 'version.made');
+    expect(versions).toEqual(
+      made.map(({ seq, body }) => ({ seq, name: (body as { version: string }).version })),
+    );
+  });
+
+  it('hold the message of a moment, and for whom the model worked last', async () => {
+    const asked = envelopes.findLast(({ to, from }) => to === 'model' && from === 'judge')!;
+    const { message, playing } = await json<{ message: Numbered; playing: string }>(
+      `/api/runs/one/moment?seq=${asked.seq}`,
+    );
+    expect(message.seq).toBe(asked.seq);
+    expect(playing).toBe('judge');
+  });
+
+  it('hold the transitions that a message took, without the context', async () => {
+    const paired = envelopes.find(({ type }) => type === 'pair.made')!;
+    const answer = await json<object>(`/api/runs/one/taken?address=${paired.from}&seq=${paired.cause}`);
+    const { transitions } = machines.episode.describe();
+    expect(Object.keys(answer).sort()).toEqual(['address', 'seq', 'state', 'taken']);
+    const { taken } = answer as { taken: number[] };
+    expect(transitions[taken.at(-1)!]!.to).toBe('paired');
   });
 
   it('hold the messages, a window at a time', async () => {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { forkRun } from '../../actors/fork.js';
 import type { Run, RunEnd, RunOptions } from '../../actors/system.js';
 import { createScriptedModel } from '../../bench/scripted.js';
+import type { OverrideRequest } from '../../src/log/overrides.js';
 import { readWholeLog } from '../../src/log/reader.js';
 import type { Config, ConfigPart } from '../../src/protocol/config.js';
 import type { Envelope } from '../../src/protocol/messages.js';
@@ -36,8 +37,9 @@ export async function forkScripted(
   out: string,
   at: string,
   changes: ConfigPart,
+  overrides: readonly OverrideRequest[] = [],
 ): Promise<RunEnd> {
-  const { run } = await forkRun({ ...machinery(), parent, out, at, changes, overrides: [] });
+  const { run } = await forkRun({ ...machinery(), parent, out, at, changes, overrides });
   return run.start();
 }
 

@@ -1,45 +1,106 @@
-/** A live run is held, stepped, released, stopped here. What the server refuses is said with its way out. */
-import { hasToken, post } from './api.js';
-import { head, run, tell } from './live.js';
+/** How far the run is; a live one is held, stepped, released, stopped here; any can be forked. */
+import './control-bar.css';
+import { hasToken } from './api.js';
+import { act, canControl } from './control.js';
+import { Dialog } from './dialog.jsx';
+import { ForkDialog } from './fork-dialog.jsx';
+import { HelpDialog } from './help-dialog.jsx';
+import { head, run } from './live.js';
+import { dialog } from './shortcuts.js';
 
-type Action = 'hold' | 'step' | 'release' | 'stop';
+const WORDS = { running: 'running', held: 'paused', ended: 'over' } as const;
 
-const act = (action: Action) => async () => {
-  try {
-    head.value = await post(run.value, 'control', { action });
-  } catch (error) {
-    tell(error);
-  }
+function LiveButtons() {
+  const held = head.value?.control === 'held';
+  return (
+    <>
+      <button type="button" onClick={() => act(held ? 'release' : 'hold')}>
+        {held ? 'Go on' : 'Pause'}
+      </button>
+      <button type="button" onClick={() => act('step')} disabled={!held}>
+        Step
+      </button>
+      <button
+        type="button"
+        onClick={() => {
+          dialog.value = 'stop';
+        }}
+      >
+        Stop …
+      </button>
+    </>
+  );
+}
+
+const close = () => {
+  dialog.value = null;
 };
 
-export function ControlBar() {
-  const { control, count } = head.value ?? {};
-  if (control === undefined) return null;
-  const text = { running: 'running', held: 'held', ended: 'over' }[control ?? 'ended'];
+function StopDialog() {
   return (
-    <section class="controls" aria-label="Run controls">
-      <span class="count">
-        {count?.toLocaleString('en')} messages{control === null ? '' : `, ${text}`}
-      </span>
-      {control !== null && control !== 'ended' && hasToken() && (
-        <>
-          {control === 'held' ? (
-            <button type="button" onClick={act('release')}>
-              Go on
-            </button>
-          ) : (
-            <button type="button" onClick={act('hold')}>
-              Pause
-            </button>
-          )}
-          <button type="button" onClick={act('step')} disabled={control !== 'held'}>
-            Step
-          </button>
-          <button type="button" onClick={act('stop')}>
-            Stop
-          </button>
-        </>
+    <Dialog title="Stop the run?" onClose={close}>
+      <p>
+        It ends after the message that is under way. What it made stays, and <code>soliloquy resume</code>{' '}
+        goes on from there.
+      </p>
+      <p class="buttons">
+        <button
+          type="button"
+          class="main"
+          onClick={() => {
+            close();
+            void act('stop');
+          }}
+        >
+          Stop it
+        </button>
+        <button type="button" onClick={close}>
+          Let it run
+        </button>
+      </p>
+    </Dialog>
+  );
+}
+
+function Dialogs() {
+  if (dialog.value === 'help') return <HelpDialog onClose={close} />;
+  if (dialog.value === 'stop') return <StopDialog />;
+  if (dialog.value === 'fork') return <ForkDialog key={run.value} onClose={close} />;
+  return null;
+}
+
+export function ControlBar() {
+  const { control = null, count } = head.value ?? {};
+  return (
+    <section class="controls" aria-label="Run">
+      {count !== undefined && (
+        <span class={`count ${control ?? ''}`}>
+          {count.toLocaleString('en')} {count === 1 ? 'message' : 'messages'}
+          {control === null ? '' : `, ${WORDS[control]}`}
+        </span>
       )}
+      {canControl() && <LiveButtons />}
+      {head.value && hasToken() && (
+        <button
+          type="button"
+          onClick={() => {
+            dialog.value = 'fork';
+          }}
+        >
+          Fork from here …
+        </button>
+      )}
+      <button
+        type="button"
+        aria-label="Help"
+        title="Help (?)"
+        onClick={() => {
+          dialog.value = 'help';
+        }}
+      >
+        ?
+      </button>
+      <Dialogs />
     </section>
   );
 }

@@ -6,7 +6,8 @@ import { computed, effect, signal } from '@preact/signals';
 import type { Moment } from '../moments.js';
 import type { RunHead } from '../reading.js';
 import { place, seq } from './address.js';
-import { get, getPath, pathOf } from './api.js';
+import { ApiError, get, getPath, pathOf } from './api.js';
+import { latest } from './latest.js';
 
 export const runs = signal<{ readonly home: string; readonly runs: readonly string[] }>({
   home: '',
@@ -50,17 +51,30 @@ function follow(name: string): void {
   });
 }
 
-let asked: AbortController | undefined;
+interface Wanted {
+  readonly name: string;
+  readonly at: number;
+}
 
-async function lookAt(name: string, at: number): Promise<void> {
-  asked?.abort();
-  const own = new AbortController();
-  asked = own;
+const lookAt = latest(async ({ name, at }: Wanted) => {
   try {
-    moment.value = await get<Moment>(name, 'moment', { seq: at }, own.signal);
+    const found = await get<Moment>(name, 'moment', { seq: at });
+    if (run.value === name && seq.value !== null) moment.value = found;
   } catch (error) {
-    if (!own.signal.aborted) tell(error);
+    if (!isTooEarly(error)) tell(error);
   }
+});
+
+/** A message of a log that is still being read: it is asked for again. */
+const isTooEarly = (error: unknown): boolean =>
+  error instanceof ApiError && error.status === 404 && (head.value?.progress.indexed ?? 0) < 1;
+
+/** The states of a long log that is opened first are known from its beginning on: what isn't known yet is asked for again. */
+function lookAgain(): void {
+  const at = seq.value;
+  if (at === null || newest.value === null) return;
+  const shown = moment.peek()?.seq ?? -1;
+  if (shown < at && newest.value.seq > shown) lookAt({ name: run.value, at });
 }
 
 /** Call once. */
@@ -70,6 +84,7 @@ export function startFollowing(): void {
   });
   effect(() => {
     if (seq.value === null) moment.value = newest.value;
-    else if (run.value !== '') void lookAt(run.value, seq.value);
+    else if (run.value !== '') lookAt({ name: run.value, at: seq.value });
   });
+  effect(lookAgain);
 }
