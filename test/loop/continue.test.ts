@@ -138,6 +138,7 @@ const configs = fc.record({
     'temporal',
   ),
   lengthControl: fc.constantFrom(0, 0.4),
+  rounds: fc.constantFrom(1, 1, 2),
   iterations: fc.constantFrom(1, 2),
   asks: fc.integer({ min: 1, max: 7 }),
   candidates: fc.integer({ min: 2, max: 4 }),
@@ -151,15 +152,21 @@ const configs = fc.record({
 });
 type Drawn = typeof configs extends fc.Arbitrary<infer T> ? T : never;
 
+/** A meta-judge compares what judges write. */
+const playable = ({ trainer, judge }: Drawn): Drawn['trainer'] =>
+  trainer === 'meta-rewarding' && !judge.includes('live') ? 'dpo' : trainer;
+
+/** What doesn't go together, and is refused, is drawn as what goes. */
 const drawnConfig = (d: Drawn): Config =>
   config({
     seed: d.seed,
     iterations: d.iterations,
-    cast: { judge: d.judge, generator: d.generator, responder: d.responder, trainer: d.trainer },
+    cast: { judge: d.judge, generator: d.generator, responder: d.responder, trainer: playable(d) },
+    online: { rounds: d.rounds },
     invent: { asks: d.asks },
     respond: { candidates: d.candidates },
     judge: { samples: d.samples, retries: d.redraws },
-    pair: { lengthControl: d.lengthControl },
+    pair: { lengthControl: d.trainer === 'temporal' ? 0 : d.lengthControl },
     flow: {
       batchRows: d.batchRows,
       window: d.window,
