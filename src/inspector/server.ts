@@ -8,10 +8,12 @@ import type { AddressInfo } from 'node:net';
 import { extname, join, normalize } from 'node:path';
 import { reasonOf, SoliloquyError } from '../protocol/errors.js';
 import { readJson } from '../serve/door.js';
+import { compare } from './compare.js';
 import { act, startFork } from './control.js';
 import { checkCaller, checkToken, refusal, setPolicy } from './door.js';
 import { streamEvents } from './events.js';
 import type { House, OpenRun } from './house.js';
+import { progress } from './progress.js';
 import { context, episode, episodes, headOf, message, messages, moment, place, runPage } from './reading.js';
 
 const BODY_LIMIT = 1 << 20;
@@ -28,6 +30,8 @@ const READERS: Readonly<Record<string, Reader>> = {
   moment: (_house, run, { query }) => moment(run, query),
   context: (_house, run, { query }) => context(run, query),
   episodes: (_house, run, { rest, query }) => (rest === '' ? episodes(run, query) : episode(run, rest)),
+  progress,
+  compare: (house, run, { rest }) => compare(house, run, rest),
 };
 
 /** POST /api/runs/NAME/<part>, with the token. */
