@@ -157,7 +157,8 @@ export async function compare(house: House, a: OpenRun, other: string): Promise<
   const search = partingOf(house, a, b);
   if (search.busy) await new Promise((done) => setTimeout(done, PATIENCE_MS));
   if (search.failure !== undefined) throw search.failure;
-  const { found } = search;
+  const isRead = [a, b].every(({ watched }) => watched.progress().indexed > 0.999);
+  const found = search.found && (isFinal(search.found) || isRead) ? search.found : null;
   return {
     runs: [a.name, b.name],
     counts: [a.watched.index.count, b.watched.index.count],

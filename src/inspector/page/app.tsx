@@ -4,6 +4,7 @@ import { go, place, VIEWS, type View } from './address.js';
 import { ControlBar } from './control-bar.jsx';
 import { Go } from './go.jsx';
 import { connected, failure, head, run, runs } from './live.js';
+import { Progress } from './progress.jsx';
 import { Stage } from './stage.jsx';
 import { TimeBar } from './time-bar.jsx';
 
@@ -11,7 +12,7 @@ const SHOWN: { readonly [V in View]: () => JSX.Element } = {
   stage: () => <Stage />,
   script: () => <p>…</p>,
   episodes: () => <p>…</p>,
-  progress: () => <p>…</p>,
+  progress: () => <Progress />,
   compare: () => <p>…</p>,
 };
 
