@@ -1,6 +1,7 @@
 /** The frame: which run, which view, where in time; the views themselves stand in their own files. */
 import type { JSX } from 'preact';
 import { go, place, VIEWS, type View } from './address.js';
+import { Compare } from './compare.jsx';
 import { ControlBar } from './control-bar.jsx';
 import { Go } from './go.jsx';
 import { connected, failure, head, run, runs } from './live.js';
@@ -13,7 +14,7 @@ const SHOWN: { readonly [V in View]: () => JSX.Element } = {
   script: () => <p>…</p>,
   episodes: () => <p>…</p>,
   progress: () => <Progress />,
-  compare: () => <p>…</p>,
+  compare: () => <Compare />,
 };
 
 const TITLES: { readonly [V in View]: string } = {

@@ -1,6 +1,6 @@
 /** What the numbers of an evaluation are called, and how they are written. Names are those of the log (`evaluation.made`). */
 import type { Metric } from '../../protocol/messages.js';
-import { written } from './plot-scale.js';
+import { fixed, percent, written } from './plot-scale.js';
 
 export interface Measure {
   readonly name: string;
@@ -127,13 +127,19 @@ export const measureNamed = (name: string): Measure =>
     ...(/^h2h\./.test(name) ? share : plain),
   };
 
-export const valueText = ({ scale, unit }: Measure, value: number): string =>
-  `${written(value * scale, scale === 100 ? 1 : 2)}${unit === '%' ? ' %' : ''}`;
+/** Without its unit. */
+const figures = ({ scale }: Measure, value: number): string =>
+  scale === 100
+    ? percent(value)
+    : Number.isInteger(value) && Math.abs(value) > 9
+      ? written(value)
+      : fixed(value);
+
+export const valueText = (measure: Measure, value: number): string =>
+  `${figures(measure, value)}${measure.unit === '%' ? ' %' : ''}`;
 
 export const intervalText = (measure: Measure, { interval }: Metric): string =>
-  interval === null
-    ? ''
-    : `[${written(interval.low * measure.scale, measure.scale === 100 ? 1 : 2)}, ${written(interval.high * measure.scale, measure.scale === 100 ? 1 : 2)}]`;
+  interval === null ? '' : `[${figures(measure, interval.low)}, ${figures(measure, interval.high)}]`;
 
 /** In a shell, as it stands. */
 const quoted = (text: string): string =>

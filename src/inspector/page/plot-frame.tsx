@@ -113,7 +113,7 @@ export function Frame(props: FrameProps): JSX.Element {
 
 function Drawn(props: FrameProps & { readonly width: number }) {
   const { label, height, width, x, y, xTicks, xTitle, yTitle, zero, tickText = tick, children } = props;
-  const ticks = ticksOf(y, Math.max(2, Math.round(height / 48)));
+  const ticks = ticksOf(y, Math.max(2, Math.round(height / 42)));
   const texts = ticks.map(tickText);
   const left = 10 + CHARACTER * Math.max(...texts.map((text) => text.length)) + (yTitle ? 18 : 0);
   const bottom = height - (xTitle ? 40 : 24);

@@ -60,6 +60,7 @@ function Drawn({ series, area, shift }: { series: Series; area: Area; shift: num
       ))}
       {series.curve ||
         pieces.flat().map((point) => (
+          // biome-ignore lint/a11y/noStaticElementInteractions: a picture's shortcut; its numbers are links in a table beside it.
           <g
             key={point.x}
             class={point.seq == null ? 'point' : 'point goes'}

@@ -53,6 +53,12 @@ export function written(value: number, digits = 2): string {
   return value < 0 ? `${MINUS}${text}` : text;
 }
 
+/** A share as a percentage, always with one figure behind the point. */
+export const percent = (share: number): string =>
+  `${share < 0 ? MINUS : ''}${Math.abs(100 * share).toFixed(1)}`;
+
+export const fixed = (value: number): string => `${value < 0 ? MINUS : ''}${Math.abs(value).toFixed(2)}`;
+
 export const signed = (value: number, digits = 2): string =>
   value > 0 ? `+${written(value, digits)}` : written(value, digits);
 

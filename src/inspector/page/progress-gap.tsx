@@ -113,7 +113,7 @@ function Headline({ all, scale }: { all: readonly { own: Measured; gap: Metric }
         </Go>
       </p>
       <p class="of">
-        95 % interval {intervalText(measureNamed('gap'), gap)}, n {gap.n}
+        interval {intervalText(measureNamed('gap'), gap)}, n {gap.n}
       </p>
       <p class="says">
         {own.version} {WORDS[verdict]}.

@@ -6,7 +6,7 @@ import { signed, written } from './plot-scale.js';
 import { measuredIn, metricIn } from './progress-data.js';
 import { ScrollBox } from './scroll-box.jsx';
 
-const CARD = { width: 176, height: 148, gapX: 56, gapY: 28 };
+const CARD = { width: 166, height: 148, gapX: 46, gapY: 28 };
 
 interface Placed {
   readonly facts: VersionFacts;

@@ -3,7 +3,7 @@ import type { MeasuredVersion, Progress } from '../progress-facts.js';
 import { Go } from './go.jsx';
 import { colourOf, Frame, Legend } from './plot-frame.jsx';
 import { toMessage } from './plot-lines.jsx';
-import { signed, written } from './plot-scale.js';
+import { percent, signed } from './plot-scale.js';
 import { measuredIn, metricIn } from './progress-data.js';
 
 const BAR = 0.4;
@@ -180,7 +180,7 @@ export function HeadToHeads({ progress }: { progress: Progress }) {
                   to={{ query: { number: `${game.version}/h2h.${game.by}.${game.against}.${PARTS[i]}` } }}
                   title={`message ${game.seq}`}
                 >
-                  <data value={String(value)}>{written(100 * value, 1)} %</data>
+                  <data value={String(value)}>{percent(value)} %</data>
                 </Go>
               </td>
             ))}

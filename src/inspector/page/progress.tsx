@@ -1,6 +1,5 @@
 /** The Progress view: what the run comes to so far. Sections only; each stands in its own file. */
 import './progress.css';
-import type { ComponentChildren } from 'preact';
 import type { Progress as Facts } from '../progress-facts.js';
 import { Go } from './go.jsx';
 import { run } from './live.js';
@@ -11,25 +10,9 @@ import { Lineage } from './progress-lineage.jsx';
 import { MeasurePlots, NumbersTable } from './progress-numbers.jsx';
 import { Pairs } from './progress-pairs.jsx';
 import { HeadToHeads, Histograms } from './progress-scores.jsx';
+import { Section, type SectionProps } from './progress-section.jsx';
 import { Cost, Time } from './progress-time.jsx';
 import { Training } from './progress-training.jsx';
-
-interface SectionProps {
-  readonly id: string;
-  readonly title: string;
-  readonly children: ComponentChildren;
-}
-
-export function Section({ id, title, children }: SectionProps) {
-  return (
-    <section class="part" id={id} aria-labelledby={`${id}-title`}>
-      <h2 id={`${id}-title`} tabIndex={-1}>
-        {title}
-      </h2>
-      {children}
-    </section>
-  );
-}
 
 /** Within the view; the address stays what it is. */
 function jump(id: string): void {

@@ -1,0 +1,108 @@
+/** In what two configs differ, and both logs around the first message that is not the same. */
+import type { AroundRow, Compared } from '../compare.js';
+import { Go } from './go.jsx';
+import { toMessage } from './plot-lines.jsx';
+
+export function Changes({ compared: { changes, runs } }: { compared: Compared }) {
+  if (changes.length === 0) return <p class="none">In nothing: they are configured alike.</p>;
+  return (
+    <table class="changes">
+      <thead>
+        <tr>
+          <th scope="col">Option</th>
+          {runs.map((name, i) => (
+            <th scope="col" key={name} class={i === 0 ? 'run-a' : 'run-b'}>
+              {name}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody>
+        {changes.map(({ path, a, b }) => (
+          <tr key={path} data-path={path}>
+            <th scope="row">{path}</th>
+            {[a, b].map((value, i) => (
+              <td key={i === 0 ? 'a' : 'b'}>
+                {value === null ? <small>absent</small> : <code>{value}</code>}
+              </td>
+            ))}
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+interface LogProps {
+  readonly name: string;
+  readonly rows: readonly AroundRow[];
+  readonly common: number;
+  readonly side: 'a' | 'b';
+}
+
+function Message({ row, name, state }: { row: AroundRow; name: string; state: 'same' | 'first' | 'after' }) {
+  return (
+    <li class={state} data-seq={row.seq}>
+      <Go to={toMessage(row.seq, name)}>#{row.seq}</Go>
+      <span>
+        <b>{row.type}</b>{' '}
+        <small>
+          {row.from} → {row.to}
+        </small>
+        {state === 'first' && <em> the first that differs</em>}
+        <span class="text">{row.text}</span>
+      </span>
+    </li>
+  );
+}
+
+function Log({ name, rows, common, side }: LogProps) {
+  const stateOf = (seq: number) => (seq < common ? 'same' : seq === common ? 'first' : 'after');
+  return (
+    <div class={`log run-${side}`} data-log={name}>
+      <h3>{name}</h3>
+      <ol>
+        {rows.map((row) => (
+          <Message key={row.seq} row={row} name={name} state={stateOf(row.seq)} />
+        ))}
+        {!rows.some(({ seq }) => seq >= common) && <li class="ends">Its log ends here.</li>}
+      </ol>
+    </div>
+  );
+}
+
+function Sentence({ compared: { parting, counts } }: { compared: Compared }) {
+  const { common, a, b } = parting!;
+  if (!a && !b) return <>Both say the same to the end: {counts[0]} messages.</>;
+  if (common === 0) return <>They differ from the first message on.</>;
+  return (
+    <>
+      They say the same for <strong>{common.toLocaleString('en')}</strong> messages. Message{' '}
+      <strong data-parting={common}>{common}</strong> is the first that{' '}
+      {a && b ? 'differs' : 'only one of them holds'}.
+    </>
+  );
+}
+
+export function Parting({ compared }: { compared: Compared }) {
+  const { parting, runs, around } = compared;
+  if (!parting) return <p class="none">Looking for it …</p>;
+  return (
+    <>
+      <p class="parts-at">
+        <Sentence compared={compared} />
+      </p>
+      <div class="logs">
+        {([0, 1] as const).map((i) => (
+          <Log
+            key={runs[i]}
+            name={runs[i]}
+            rows={around[i]}
+            common={parting.common}
+            side={i === 0 ? 'a' : 'b'}
+          />
+        ))}
+      </div>
+    </>
+  );
+}
