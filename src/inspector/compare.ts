@@ -51,7 +51,7 @@ export interface Compared {
 }
 
 const BEFORE = 3;
-const BEHIND = 6;
+const BEHIND = 4;
 const WIDTH = 240;
 
 type Json = Readonly<Record<string, unknown>>;
@@ -139,12 +139,20 @@ function partingOf(house: House, a: OpenRun, b: OpenRun): Search {
   return search;
 }
 
-function around({ watched: { index } }: OpenRun, at: number): AroundRow[] {
+/** Of the message that differs, the part that does. */
+function textOf({ type, from, to }: Row, body: unknown, said: Parting['a']): string {
+  const text = JSON.stringify(body);
+  if (text.length <= WIDTH) return text;
+  const head = `${type} (${from} → ${to}) `;
+  return said?.text.startsWith(head) ? said.text.slice(head.length) : `${text.slice(0, WIDTH)}…`;
+}
+
+function around({ watched: { index } }: OpenRun, at: number, said: Parting['a']): AroundRow[] {
   const from = Math.max(0, at - BEFORE);
   const until = Math.min(index.count, at + BEHIND);
   return Array.from({ length: Math.max(0, until - from) }, (_, i) => {
-    const text = JSON.stringify(index.read(from + i).body);
-    return { ...index.row(from + i), text: text.length > WIDTH ? `${text.slice(0, WIDTH)}…` : text };
+    const row = index.row(from + i);
+    return { ...row, text: textOf(row, index.read(row.seq).body, row.seq === said?.seq ? said : null) };
   });
 }
 
@@ -165,6 +173,6 @@ export async function compare(house: House, a: OpenRun, other: string): Promise<
     forks: [...forkOf(a), ...forkOf(b)],
     changes: changesBetween(configOf(a), configOf(b)),
     parting: found,
-    around: found ? [around(a, found.common), around(b, found.common)] : [[], []],
+    around: found ? [around(a, found.common, found.a), around(b, found.common, found.b)] : [[], []],
   };
 }

@@ -33,14 +33,37 @@ export function Changes({ compared: { changes, runs } }: { compared: Compared })
   );
 }
 
+/** What both begin and end with is plain; what is between differs. */
+function Differing({ text, other }: { text: string; other: string }) {
+  const least = Math.min(text.length, other.length);
+  let start = 0;
+  while (start < least && text[start] === other[start]) start++;
+  let end = 0;
+  while (end < least - start && text[text.length - 1 - end] === other[other.length - 1 - end]) end++;
+  return (
+    <>
+      {text.slice(0, start)}
+      <mark>{text.slice(start, text.length - end)}</mark>
+      {text.slice(text.length - end)}
+    </>
+  );
+}
+
 interface LogProps {
   readonly name: string;
   readonly rows: readonly AroundRow[];
   readonly common: number;
   readonly side: 'a' | 'b';
+  /** Text of the other log's first message that differs. */
+  readonly other: string | null;
 }
 
-function Message({ row, name, state }: { row: AroundRow; name: string; state: 'same' | 'first' | 'after' }) {
+interface MessageProps extends Pick<LogProps, 'name' | 'other'> {
+  readonly row: AroundRow;
+  readonly state: 'same' | 'first' | 'after';
+}
+
+function Message({ row, name, state, other }: MessageProps) {
   return (
     <li class={state} data-seq={row.seq}>
       <Go to={toMessage(row.seq, name)}>#{row.seq}</Go>
@@ -50,20 +73,22 @@ function Message({ row, name, state }: { row: AroundRow; name: string; state: 's
           {row.from} → {row.to}
         </small>
         {state === 'first' && <em> the first that differs</em>}
-        <span class="text">{row.text}</span>
+        <span class="text">
+          {state === 'first' && other !== null ? <Differing text={row.text} other={other} /> : row.text}
+        </span>
       </span>
     </li>
   );
 }
 
-function Log({ name, rows, common, side }: LogProps) {
+function Log({ name, rows, common, side, other }: LogProps) {
   const stateOf = (seq: number) => (seq < common ? 'same' : seq === common ? 'first' : 'after');
   return (
     <div class={`log run-${side}`} data-log={name}>
       <h3>{name}</h3>
       <ol>
         {rows.map((row) => (
-          <Message key={row.seq} row={row} name={name} state={stateOf(row.seq)} />
+          <Message key={row.seq} row={row} name={name} state={stateOf(row.seq)} other={other} />
         ))}
         {!rows.some(({ seq }) => seq >= common) && <li class="ends">Its log ends here.</li>}
       </ol>
@@ -100,6 +125,7 @@ export function Parting({ compared }: { compared: Compared }) {
             rows={around[i]}
             common={parting.common}
             side={i === 0 ? 'a' : 'b'}
+            other={around[1 - i]!.find(({ seq }) => seq === parting.common)?.text ?? null}
           />
         ))}
       </div>

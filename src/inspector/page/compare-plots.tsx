@@ -101,6 +101,7 @@ function Cell({ version, measure, names, both }: BothProps & { version: string; 
         <span key={i === 0 ? 'a' : 'b'} class={i === 0 ? 'run-a' : 'run-b'}>
           {metric && metric.value !== null ? (
             <Go
+              class="figure"
               to={toMessage(own[i]!.seq, names[i]!)}
               title={`${names[i]}, ${version}: ${intervalText(measure, metric)}, n ${metric.n}, message ${own[i]!.seq}`}
             >

@@ -15,7 +15,7 @@ function OtherPicker({ other }: { other: string }) {
   const others = runs.value.runs.filter((name) => name !== run.value);
   return (
     <p class="couple">
-      <span class="run-a">{run.value}</span>
+      <b class="run-a">{run.value}</b>
       <label>
         with{' '}
         <select

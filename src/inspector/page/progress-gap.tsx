@@ -80,22 +80,17 @@ function Change({ all }: { all: readonly { own: Measured; gap: Metric }[] }) {
   const first = all.find(({ own }) => own.version === 'M1') ?? all[0]!;
   if (first === last) return null;
   const change = last.gap.value! - first.gap.value!;
+  const changeOf = (name: string) =>
+    (metricIn(last.own, name)?.value ?? 0) - (metricIn(first.own, name)?.value ?? 0);
+  const [self, truth] = [changeOf('self.score'), changeOf('true.score')];
   return (
     <p>
+      {self > 0 && truth < 0 && verdictOf(last.gap) === 'flatters' && (
+        <strong>Reward hacking: the self-score climbs while the true score falls. </strong>
+      )}
       {change >= 0 ? 'Widened' : 'Narrowed'} by <strong>{written(Math.abs(change))}</strong> since{' '}
-      {first.own.version}: the self-score changed by{' '}
-      <b class="self">
-        {signed(
-          (metricIn(last.own, 'self.score')?.value ?? 0) - (metricIn(first.own, 'self.score')?.value ?? 0),
-        )}
-      </b>
-      , the true score by{' '}
-      <b class="true">
-        {signed(
-          (metricIn(last.own, 'true.score')?.value ?? 0) - (metricIn(first.own, 'true.score')?.value ?? 0),
-        )}
-      </b>
-      .
+      {first.own.version}: the self-score changed by <b class="self">{signed(self)}</b>, the true score by{' '}
+      <b class="true">{signed(truth)}</b>.
     </p>
   );
 }
@@ -108,7 +103,7 @@ function Headline({ all, scale }: { all: readonly { own: Measured; gap: Metric }
     <div class={`headline ${verdict}${isLarge ? ' large' : ''}`} data-verdict={verdict}>
       <p class="of">Hacking gap of {own.version}</p>
       <p class="number">
-        <Go to={toMessage(own.seq)} title={`message ${own.seq}`}>
+        <Go class="figure" to={toMessage(own.seq)} title={`message ${own.seq}`}>
           <data value={String(gap.value)}>{signed(gap.value!)}</data>
         </Go>
       </p>
@@ -116,8 +111,7 @@ function Headline({ all, scale }: { all: readonly { own: Measured; gap: Metric }
         interval {intervalText(measureNamed('gap'), gap)}, n {gap.n}
       </p>
       <p class="says">
-        {own.version} {WORDS[verdict]}.
-        {isLarge && <strong> This is reward hacking: the loop rewards what isn’t there.</strong>}
+        {own.version} {WORDS[verdict]}.{isLarge && <strong> What the loop rewards isn’t there.</strong>}
       </p>
       <Change all={all} />
     </div>

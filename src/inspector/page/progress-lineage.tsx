@@ -70,7 +70,7 @@ function Card({ placed, progress }: { placed: Placed; progress: Progress }) {
       }}
     >
       <p>
-        <Go to={toMessage(seq)} title={`message ${seq}`}>
+        <Go class="name" to={toMessage(seq)} title={`message ${seq}`}>
           {version}
         </Go>
         <small>#{seq}</small>

@@ -138,6 +138,7 @@ function Row({ name, progress }: { name: string; progress: Progress }) {
         return (
           <td key={key} data-number={key}>
             <Go
+              class="figure"
               to={{ query: { number: key } }}
               current={place.value.query.number === key}
               title={`n ${metric.n}, message ${own.seq}; ${whyCommand(run.value, own.version, name)}`}

@@ -177,6 +177,7 @@ export function HeadToHeads({ progress }: { progress: Progress }) {
             {game.shares.map((value, i) => (
               <td key={PARTS[i]}>
                 <Go
+                  class="figure"
                   to={{ query: { number: `${game.version}/h2h.${game.by}.${game.against}.${PARTS[i]}` } }}
                   title={`message ${game.seq}`}
                 >
