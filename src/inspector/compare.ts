@@ -46,6 +46,8 @@ export interface Compared {
   readonly changes: readonly ConfigChange[];
   /** Null: it is being looked for; ask again. */
   readonly parting: Parting | null;
+  /** Both logs were looked at to their ends as they are now, or to where they part; false: ask again. */
+  readonly isSettled: boolean;
   /** Messages before and behind the parting. */
   readonly around: readonly [readonly AroundRow[], readonly AroundRow[]];
 }
@@ -122,12 +124,14 @@ function searchOf(house: House, a: OpenRun, b: OpenRun): Search {
   return search;
 }
 
+const isAbout = ({ counts }: Search, a: LogSoFar, b: LogSoFar): boolean =>
+  counts[0] === a.lines && counts[1] === b.lines;
+
 /** Looks again where a log has grown since and nothing but its end was found. */
 function partingOf(house: House, a: OpenRun, b: OpenRun): Search {
   const search = searchOf(house, a, b);
   const [left, right] = [logOf(a), logOf(b)];
-  const isNew = search.counts[0] !== left.lines || search.counts[1] !== right.lines;
-  if (search.busy || !isNew || (search.found && isFinal(search.found))) return search;
+  if (search.busy || isAbout(search, left, right) || (search.found && isFinal(search.found))) return search;
   search.busy = true;
   house.measures
     .findParting(left, right)
@@ -165,14 +169,14 @@ export async function compare(house: House, a: OpenRun, other: string): Promise<
   const search = partingOf(house, a, b);
   if (search.busy) await new Promise((done) => setTimeout(done, PATIENCE_MS));
   if (search.failure !== undefined) throw search.failure;
-  const isRead = [a, b].every(({ watched }) => watched.progress().indexed > 0.999);
-  const found = search.found && (isFinal(search.found) || isRead) ? search.found : null;
+  const { found } = search;
   return {
     runs: [a.name, b.name],
     counts: [a.watched.index.count, b.watched.index.count],
     forks: [...forkOf(a), ...forkOf(b)],
     changes: changesBetween(configOf(a), configOf(b)),
     parting: found,
+    isSettled: found !== null && (isFinal(found) || isAbout(search, logOf(a), logOf(b))),
     around: found ? [around(a, found.common, found.a), around(b, found.common, found.b)] : [[], []],
   };
 }

@@ -7,6 +7,7 @@ const BUCKETS = 96;
 /** `measuring M1` is `measuring`. */
 const kindOf = (phase: string): string => {
   const [first = ''] = phase.split(' ');
+  if (phase === 'start') return 'seed data';
   return phase === 'seed data' ? phase : first === 'making' ? 'making EFT' : first;
 };
 

@@ -96,8 +96,9 @@ function Log({ name, rows, common, side, other }: LogProps) {
   );
 }
 
-function Sentence({ compared: { parting, counts } }: { compared: Compared }) {
+function Sentence({ compared: { parting, counts, isSettled } }: { compared: Compared }) {
   const { common, a, b } = parting!;
+  if (!isSettled) return <>They say the same for {common.toLocaleString('en')} messages so far …</>;
   if (!a && !b) return <>Both say the same to the end: {counts[0]} messages.</>;
   if (common === 0) return <>They differ from the first message on.</>;
   return (

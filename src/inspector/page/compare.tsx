@@ -57,7 +57,7 @@ function Both({ other }: { other: string }) {
   const { value: compared, failure } = useKept(
     JSON.stringify([name, other]),
     (signal) => get<Compared>(name, `compare/${encodeURIComponent(other)}`, {}, signal),
-    (known) => (known.parting === null ? 'soon' : (head.value?.count ?? 0) !== known.counts[0]),
+    (known) => (known.isSettled ? (head.value?.count ?? 0) !== known.counts[0] : 'soon'),
   );
   const a = useProgress(name);
   const b = useProgress(other);

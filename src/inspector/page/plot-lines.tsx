@@ -133,8 +133,7 @@ export function Lines({ series, under, height = 190, legend = true, spread = tru
           entries={series.map((one) => ({
             name: one.name,
             series: one.colour,
-            shape: shapeOf(one),
-            hollow: one.dashed ?? false,
+            ...(one.curve ? {} : { shape: shapeOf(one), hollow: one.dashed ?? false }),
           }))}
         />
       )}

@@ -67,9 +67,11 @@ export const tick = (value: number): string =>
 
 export function duration(ms: number): string {
   const seconds = ms / 1000;
+  if (ms === 0) return '0';
   if (seconds < 1) return `${Math.round(ms)} ms`;
   if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
   const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min ${Math.round(seconds - 60 * minutes)} s`;
+  const rest = Math.floor(seconds - 60 * minutes);
+  if (minutes < 60) return rest === 0 ? `${minutes} min` : `${minutes} min ${rest} s`;
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }

@@ -3,7 +3,7 @@ import type { IterationFacts, Progress } from '../progress-facts.js';
 import { Go } from './go.jsx';
 import { colourOf, Legend } from './plot-frame.jsx';
 import { toMessage } from './plot-lines.jsx';
-import { written } from './plot-scale.js';
+import { percent, written } from './plot-scale.js';
 
 interface Outcome {
   readonly name: string;
@@ -94,9 +94,7 @@ export function Pairs({ progress: { iterations } }: { progress: Progress }) {
               <td>{written(own.judgements)}</td>
               <td>
                 {own.unparseable}{' '}
-                <small>
-                  {own.judgements > 0 && `${written((100 * own.unparseable) / own.judgements, 1)} %`}
-                </small>
+                <small>{own.judgements > 0 && `${percent(own.unparseable / own.judgements)} %`}</small>
               </td>
             </tr>
           ))}

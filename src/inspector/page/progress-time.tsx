@@ -6,7 +6,6 @@ import { toMessage } from './plot-lines.jsx';
 import { duration, rangeOf, ticksOf, written } from './plot-scale.js';
 
 const COLOURS: Readonly<Record<string, number>> = {
-  start: 6,
   'seed data': 6,
   measuring: 0,
   iteration: 2,
@@ -53,7 +52,7 @@ function Phase({ phase, most }: { phase: PhaseTime; most: number }) {
       <th scope="row">
         <Go to={toMessage(seq)}>{name}</Go>
       </th>
-      <td>{duration(ms)}</td>
+      <td class="short">{duration(ms)}</td>
       <td class="wide">
         <span class="stack" aria-hidden="true">
           <i style={{ width: `${(100 * ms) / most}%`, background: colourOf(colour(kind)) }} />
