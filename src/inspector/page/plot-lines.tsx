@@ -25,10 +25,12 @@ export interface Series {
   readonly points: readonly PlotPoint[];
 }
 
-export const toMessage = (seq: number, run?: string) =>
-  run === undefined
-    ? { view: 'script' as const, query: { seq: String(seq), with: '', number: '' } }
-    : { run, view: 'script' as const, query: { seq: String(seq) } };
+/** Of another run with `run`. What the address says of this view stays behind. */
+export const toMessage = (seq: number, run?: string) => ({
+  ...(run === undefined ? {} : { run }),
+  view: 'script' as const,
+  query: { seq: String(seq), with: '', number: '' },
+});
 
 const shapeOf = ({ shape, colour }: Series): Shape => shape ?? SHAPES[colour % SHAPES.length]!;
 
