@@ -93,6 +93,7 @@ export interface PhaseTime {
 export interface Throughput {
   /** Milliseconds since the epoch; null for an empty log. */
   readonly from: number | null;
+  /** Of working time: a power of two, as wide as it must be for a bounded number of buckets. */
   readonly bucketMs: number;
   readonly kinds: readonly string[];
   /** Bucket after bucket, the messages of each kind of phase. */

@@ -7,20 +7,20 @@ import { envelopeIn } from './line-head.js';
 import type { Progress } from './progress-facts.js';
 import { BILLS, createProgressFold, FOLDED, type ProgressFold, type ScoreOf } from './progress-fold.js';
 import type { RunIndex } from './run-index.js';
-import { throughputOf } from './throughput.js';
+import { createThroughputFold, type ThroughputFold } from './throughput.js';
 
 /** Lines are read in blocks of about so many bytes. */
 const BLOCK = 1 << 20;
 /** One answer waits for no more blocks than these. */
-const BLOCKS = 16;
+const BLOCKS = 8;
 /** As it stands in a line and, its quotes being bare, in no text. */
 const USAGE = Buffer.from('"usage":{');
 
 interface Folding {
   readonly fold: ProgressFold;
+  readonly throughput: ThroughputFold;
   next: number;
   working: Promise<void> | null;
-  throughput: { readonly count: number; readonly told: Progress['throughput'] } | null;
 }
 
 const foldings = new WeakMap<OpenRun, Folding>();
@@ -28,14 +28,19 @@ const foldings = new WeakMap<OpenRun, Folding>();
 function foldingOf(run: OpenRun, scoreOf: ScoreOf): Folding {
   const known = foldings.get(run);
   if (known) return known;
-  const made: Folding = { fold: createProgressFold(scoreOf), next: 0, working: null, throughput: null };
+  const made: Folding = {
+    fold: createProgressFold(scoreOf),
+    throughput: createThroughputFold(),
+    next: 0,
+    working: null,
+  };
   foldings.set(run, made);
   return made;
 }
 
-/** What the types of a log mean to the fold, by their number in the index. */
-const wantedIn = ({ names }: RunIndex) =>
-  names.all.map((name) => (FOLDED.has(name) ? 'fold' : BILLS.has(name) ? 'bill' : null));
+/** Numbers of these types in the index. */
+const idsOf = ({ names }: RunIndex, types: ReadonlySet<string>): ReadonlySet<number> =>
+  new Set([...types].map(names.find));
 
 function foldBlock(folding: Folding, index: RunIndex): void {
   const { columns, tail } = index;
@@ -44,14 +49,16 @@ function foldBlock(folding: Folding, index: RunIndex): void {
   const endOf = (seq: number) => columns.get('offset', seq) + columns.get('bytes', seq);
   let end = next + 1;
   while (end < index.count && endOf(end) - begin < BLOCK) end++;
-  const wanted = wantedIn(index);
+  const [folded, bills] = [idsOf(index, FOLDED), idsOf(index, BILLS)];
   const block = tail.read(begin, endOf(end - 1) - begin);
   for (let seq = next; seq < end; seq++) {
-    const want = wanted[columns.get('type', seq)];
-    if (!want) continue;
+    const type = columns.get('type', seq);
+    const isFolded = folded.has(type);
+    if (!isFolded && !bills.has(type)) continue;
     const line = block.subarray(columns.get('offset', seq) - begin, endOf(seq) - begin);
-    if (want === 'fold' || line.includes(USAGE)) folding.fold.take(envelopeIn(line));
+    if (isFolded || line.includes(USAGE)) folding.fold.take(envelopeIn(line));
   }
+  folding.throughput.take(index, next, end);
   folding.next = end;
 }
 
@@ -70,6 +77,5 @@ export async function progress({ measures }: House, run: OpenRun): Promise<Progr
   });
   await folding.working;
   const { count } = index;
-  if (folding.throughput?.count !== count) folding.throughput = { count, told: throughputOf(index) };
-  return { count, folded: folding.next, ...folding.fold.told(), throughput: folding.throughput.told };
+  return { count, folded: folding.next, ...folding.fold.told(), throughput: folding.throughput.told() };
 }

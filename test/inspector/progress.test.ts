@@ -1,10 +1,10 @@
 /** What the Progress view is told, held against the log and metrics.jsonl. */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Progress } from '../../src/inspector/progress-facts.js';
+import type { Progress, Throughput } from '../../src/inspector/progress-facts.js';
 import { createProgressFold } from '../../src/inspector/progress-fold.js';
-import { openIndex } from '../../src/inspector/run-index.js';
-import { throughputOf } from '../../src/inspector/throughput.js';
+import { openIndex, type RunIndex } from '../../src/inspector/run-index.js';
+import { createThroughputFold } from '../../src/inspector/throughput.js';
 import type { BodyOf, Envelope, MessageType } from '../../src/protocol/messages.js';
 import { meanScore } from '../../src/stages/judge.js';
 import { runFolder } from '../../src/store/run-folder.js';
@@ -212,14 +212,38 @@ describe('the fold', () => {
 });
 
 describe('the time of phases', () => {
-  it('leaves out the time in which a stopped run waited', () => {
+  const whole = () => {
     const index = openIndex(runFolder(runs.folderOf('one')).log);
     while (index.grow());
-    const before = throughputOf(index).phases.reduce((sum, { ms }) => sum + ms, 0);
+    return index;
+  };
+  const told = (index: RunIndex) => {
+    const own = createThroughputFold();
+    own.take(index, 0, index.count);
+    return own.told();
+  };
+  const msOf = ({ phases }: Throughput) => phases.reduce((sum, { ms }) => sum + ms, 0);
+
+  it('leaves out the time in which a stopped run waited', () => {
+    const index = whole();
+    const before = msOf(told(index));
     index.columns.set('type', 100, index.names.idOf('run.resumed'));
     const waited = index.columns.get('at', 100) - index.columns.get('at', 99);
     expect(waited).toBeGreaterThan(0);
-    expect(throughputOf(index).phases.reduce((sum, { ms }) => sum + ms, 0)).toBe(before - waited);
+    expect(msOf(told(index))).toBe(before - waited);
+    index.close();
+  });
+
+  it('keeps few buckets however long a run is, and every message in its own', () => {
+    const index = whole();
+    const begin = index.columns.get('at', 0);
+    for (let seq = 0; seq < index.count; seq++) index.columns.set('at', seq, begin + seq * seq);
+    const { counts, bucketMs } = told(index);
+    const expected: number[] = counts.map(() => 0);
+    for (let seq = 0; seq < index.count; seq++) expected[Math.floor((seq * seq) / bucketMs)]!++;
+    expect(counts.length).toBeLessThanOrEqual(192);
+    expect(counts.length).toBeGreaterThan(95);
+    expect(counts.map((bucket) => bucket.reduce((a, b) => a + b, 0))).toEqual(expected);
     index.close();
   });
 });
