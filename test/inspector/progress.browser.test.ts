@@ -1,9 +1,13 @@
 /** The Progress view in a real browser: its numbers are the log's, the gap is not to be missed, links lead to the messages. */
+import { appendFileSync, cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { BodyOf, Metric } from '../../src/protocol/messages.js';
+import type { BodyOf, Envelope, Metric } from '../../src/protocol/messages.js';
+import { runFolder } from '../../src/store/run-folder.js';
 import { hasBrowser, startBrowser } from '../support/browser.js';
 import { HACKED, HOSTILE, type Inspected, inspectRuns } from '../support/inspected-runs.js';
+import { resealedRun } from '../support/reseal.js';
 import { openWatched, seriousFaults, type WatchedPage } from '../support/watched-page.js';
 
 let runs: Inspected;
@@ -147,6 +151,48 @@ describe.skipIf(!hasBrowser)('the Progress view (skipped where there is no chrom
     expect(reached).toContain('M0/true.score');
     await page.keyboard.press('Enter');
     await page.getByText('soliloquy why one M0 true.score', { exact: true }).waitFor();
+  });
+
+  it('goes on with a run that goes on: a new version and its numbers come by themselves', async () => {
+    const growing = runs.folderOf('growing');
+    cpSync(runs.folderOf('one'), growing, { recursive: true });
+    rmSync(join(growing, 'index'), { recursive: true, force: true });
+    const { log } = runFolder(growing);
+    const lines = readFileSync(log, 'utf8').split('\n').slice(0, -1);
+    const { seq } = published().get('M1/gap')!;
+    writeFileSync(log, `${lines.slice(0, seq + 1).join('\n')}\n`);
+    const watched = await openWatched(browser, runs.url('/growing/progress'));
+    opened.push(watched);
+    const { page } = watched;
+    await page.locator('[data-number="M1/gap"]').waitFor();
+    expect(await page.locator('[data-number="M2/gap"]').count()).toBe(0);
+    expect(await page.locator('[data-iteration]').count()).toBe(0);
+    appendFileSync(log, `${lines.slice(seq + 1).join('\n')}\n`);
+    await page.locator('[data-number="M2/gap"]').waitFor();
+    await page.locator('[data-version="M2"]').waitFor();
+    await page.locator('[data-iteration="1"]').waitFor();
+    await page.getByRole('link', { name: 'finished' }).waitFor();
+  });
+
+  it('says so where the world knows no true score, and shows what the judge believes', async () => {
+    const withoutTruth = (metric: Metric): Metric =>
+      /^(true\.score|gap|h2h\.oracle\..*)$/.test(metric.name)
+        ? { ...metric, value: null, interval: null, n: 0 }
+        : metric;
+    resealedRun(runs.folderOf('one'), runs.folderOf('blind'), (all) =>
+      all.map((envelope) => {
+        if (envelope.type === 'evaluation.answered')
+          return { ...envelope, body: { ...envelope.body, truth: null } } as Envelope;
+        if (envelope.type !== 'evaluation.made') return envelope;
+        const { version, metrics } = envelope.body as BodyOf<'evaluation.made'>;
+        return { ...envelope, body: { version, metrics: metrics.map(withoutTruth) } } as Envelope;
+      }),
+    );
+    const page = await open('blind');
+    expect(await page.locator('.headline').textContent()).toContain('knows no true score');
+    expect(await page.locator('#gap .series').count()).toBe(1);
+    expect(await page.locator('#histograms rect.truth').count()).toBe(0);
+    expect(await page.locator('#histograms rect.self').count()).toBeGreaterThan(0);
   });
 
   it('stays within the window at 1280 × 720', async () => {
