@@ -84,9 +84,9 @@ export function changesBetween(a: unknown, b: unknown): ConfigChange[] {
     .sort((one, other) => (one.path < other.path ? -1 : 1));
 }
 
-/** `initial` is what a fork's parent was made with: no config of its own. */
+/** `initial` is what a fork's parent was made with, `fork` where it left it: no config of its own. */
 const configOf = ({ folder }: OpenRun): Json => {
-  const { initial: _, ...config } = jsonIn(runFolder(folder).config);
+  const { initial: _, fork: _seam, ...config } = jsonIn(runFolder(folder).config);
   return config;
 };
 

@@ -151,6 +151,30 @@ describe.skipIf(!hasBrowser)('the Progress view (skipped where there is no chrom
     expect(reached).toContain('M0/true.score');
     await page.keyboard.press('Enter');
     await page.getByText('soliloquy why one M0 true.score', { exact: true }).waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByRole('complementary', { name: 'Behind the number' }).waitFor({ state: 'detached' });
+    expect(
+      await page.evaluate(
+        () => document.activeElement!.closest('[data-number]')?.getAttribute('data-number') ?? null,
+      ),
+    ).toBe('M0/true.score');
+  });
+
+  it('opens what is behind a head to head in sight of it', async () => {
+    const page = await open('one');
+    const cell = page.locator('[data-game="M2/h2h.oracle.M1.win"]');
+    await cell.getByRole('link').click();
+    const behind = page.getByRole('complementary', { name: 'Behind the number' });
+    await behind.getByText('soliloquy why one M2 h2h.oracle.M1.win', { exact: true }).waitFor();
+    const [top, bottom] = await behind.evaluate((box) => {
+      const { y, bottom } = box.getBoundingClientRect();
+      return [y, bottom];
+    });
+    expect(top).toBeGreaterThan(0);
+    expect(bottom).toBeLessThanOrEqual(720);
+    expect(await behind.locator('data').getAttribute('value')).toBe(
+      String(published().get('M2/h2h.oracle.M1.win')!.value),
+    );
   });
 
   it('goes on with a run that goes on: a new version and its numbers come by themselves', async () => {

@@ -1,10 +1,10 @@
 /**
- * Every number of every version with its interval: small plots side by side, and one table. Each number opens what is behind it:
- * the message that says it, the facts, and the command that explains it.
+ * Every number of every version with its interval: small plots side by side, and one table. Each number opens what is behind it
+ * (progress-behind.tsx).
  */
 import { useState } from 'preact/hooks';
 import type { Progress } from '../progress-facts.js';
-import { go, place } from './address.js';
+import { place } from './address.js';
 import { Go } from './go.jsx';
 import { run } from './live.js';
 import { intervalText, MEASURES, type Measure, measureNamed, valueText, whyCommand } from './measures.js';
@@ -67,62 +67,6 @@ function MeasurePlot(props: {
 
 const keyOf = (version: string, metric: string): string => `${version}/${metric}`;
 
-function Command({ text }: { text: string }) {
-  const [isCopied, setCopied] = useState(false);
-  return (
-    <p class="command">
-      <code>{text}</code>
-      <button
-        type="button"
-        onClick={() =>
-          navigator.clipboard.writeText(text).then(
-            () => setCopied(true),
-            () => setCopied(false),
-          )
-        }
-      >
-        {isCopied ? 'Copied' : 'Copy'}
-      </button>
-    </p>
-  );
-}
-
-/** What is behind the number that the address names. */
-function Behind({ progress }: { progress: Progress }) {
-  const { number } = place.value.query;
-  const [version = '', ...rest] = (number ?? '').split('/');
-  const name = rest.join('/');
-  const own = measuredIn(progress).find((one) => one.version === version);
-  const metric = metricIn(own, name);
-  if (!own || !metric) return null;
-  const measure = measureNamed(name);
-  return (
-    <aside class="behind" aria-label="Behind the number">
-      <h3>
-        {measure.title} of {version}
-        <button type="button" class="close" onClick={() => go({ query: { number: '' } })}>
-          Close
-        </button>
-      </h3>
-      <p>
-        <data value={String(metric.value)}>{metric.value === null ? 'undefined' : String(metric.value)}</data>
-        {metric.interval && `, interval [${metric.interval.low}, ${metric.interval.high}]`}, n {metric.n}
-        {measure.what && `. ${measure.what[0]!.toUpperCase()}${measure.what.slice(1)}.`}
-      </p>
-      <p>
-        Said by <Go to={toMessage(own.seq)}>message {own.seq}</Go>, asked for by{' '}
-        <Go to={toMessage(own.request)}>message {own.request}</Go> (judge: {own.judge}); the facts are the
-        messages of{' '}
-        <Go to={{ view: 'script', query: { phase: `measuring ${version}`, seq: '', number: '', with: '' } }}>
-          measuring {version}
-        </Go>
-        . Computed again from them by
-      </p>
-      <Command text={whyCommand(run.value, version, name)} />
-    </aside>
-  );
-}
-
 function Row({ name, progress }: { name: string; progress: Progress }) {
   const measure = measureNamed(name);
   return (
@@ -159,11 +103,9 @@ export function NumbersTable({ progress }: { progress: Progress }) {
   const known = MEASURES.map(({ name }) => name).filter((name) => names.includes(name));
   const others = names.filter((name) => !known.includes(name));
   const [hasAll, setAll] = useState(false);
-  const isBehindOther = others.some((name) => place.value.query.number?.endsWith(`/${name}`));
-  const shown = hasAll || isBehindOther ? [...known, ...others] : known;
+  const shown = hasAll ? [...known, ...others] : known;
   return (
     <>
-      <Behind progress={progress} />
       <ScrollBox label="All numbers by version">
         <table class="numbers">
           <thead>
@@ -184,8 +126,8 @@ export function NumbersTable({ progress }: { progress: Progress }) {
         </table>
       </ScrollBox>
       {others.length > 0 && (
-        <button type="button" aria-expanded={hasAll || isBehindOther} onClick={() => setAll(!hasAll)}>
-          {hasAll || isBehindOther ? 'Fewer numbers' : `All numbers: ${others.length} more`}
+        <button type="button" aria-expanded={hasAll} onClick={() => setAll(!hasAll)}>
+          {hasAll ? 'Fewer numbers' : `All numbers: ${others.length} more`}
         </button>
       )}
     </>

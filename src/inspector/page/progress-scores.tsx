@@ -175,7 +175,7 @@ export function HeadToHeads({ progress }: { progress: Progress }) {
             </th>
             <td>{BY[game.by]}</td>
             {game.shares.map((value, i) => (
-              <td key={PARTS[i]}>
+              <td key={PARTS[i]} data-game={`${game.version}/h2h.${game.by}.${game.against}.${PARTS[i]}`}>
                 <Go
                   class="figure"
                   to={{ query: { number: `${game.version}/h2h.${game.by}.${game.against}.${PARTS[i]}` } }}

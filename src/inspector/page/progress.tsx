@@ -4,6 +4,7 @@ import type { Progress as Facts } from '../progress-facts.js';
 import { Go } from './go.jsx';
 import { run } from './live.js';
 import { toMessage } from './plot-lines.jsx';
+import { Behind } from './progress-behind.jsx';
 import { useProgress } from './progress-data.js';
 import { Gap } from './progress-gap.jsx';
 import { Lineage } from './progress-lineage.jsx';
@@ -86,6 +87,7 @@ export function Progress() {
         {sections.map((section) => (
           <Section key={section.id} {...section} />
         ))}
+        <Behind progress={value} />
       </div>
     </div>
   );
