@@ -21,13 +21,15 @@ async function open(run: string, query = '', options = {}): Promise<Page> {
     options,
   );
   opened.push(watched);
-  await watched.page.locator('.progress').waitFor();
-  await watched.page.waitForFunction(
-    (count) => document.querySelector('.progress')?.getAttribute('data-folded') === String(count),
-    run === 'fork' ? runs.fork.length : runs.one.length,
-  );
+  await watched.page
+    .locator(`.progress[data-folded="${run === 'fork' ? runs.fork.length : runs.one.length}"]`)
+    .waitFor();
   return watched.page;
 }
+
+/** The number that has the focus. */
+const focused = (page: Page): Promise<string | null> =>
+  page.evaluate("document.activeElement.closest('[data-number]')?.getAttribute('data-number') ?? null");
 
 /** version/name → the metric, and where it stands. */
 const published = (): Map<string, Metric & { readonly seq: number }> =>
@@ -95,9 +97,9 @@ describe.skipIf(!hasBrowser)('the Progress view (skipped where there is no chrom
     expect(await headline.locator('data').getAttribute('value')).toBe(String(self - truth));
     expect(await headline.textContent()).toMatch(/\+1\.75/);
     expect(await headline.textContent()).toContain('the self-score climbs while the true score falls');
-    const size = await headline
-      .locator('.number')
-      .evaluate((element) => Number.parseFloat(getComputedStyle(element).fontSize));
+    const size = Number.parseFloat(
+      await page.evaluate("getComputedStyle(document.querySelector('.headline .number')).fontSize"),
+    );
     expect(size).toBeGreaterThanOrEqual(48);
     expect(await page.locator('.between .above').count()).toBeGreaterThan(0);
     await headline.getByRole('link').click();
@@ -142,22 +144,14 @@ describe.skipIf(!hasBrowser)('the Progress view (skipped where there is no chrom
     const reached: (string | null)[] = [];
     for (let i = 0; i < 12 && !reached.includes('M0/true.score'); i++) {
       await page.keyboard.press('Tab');
-      reached.push(
-        await page.evaluate(
-          () => document.activeElement!.closest('[data-number]')?.getAttribute('data-number') ?? null,
-        ),
-      );
+      reached.push(await focused(page));
     }
     expect(reached).toContain('M0/true.score');
     await page.keyboard.press('Enter');
     await page.getByText('soliloquy why one M0 true.score', { exact: true }).waitFor();
     await page.keyboard.press('Escape');
     await page.getByRole('complementary', { name: 'Behind the number' }).waitFor({ state: 'detached' });
-    expect(
-      await page.evaluate(
-        () => document.activeElement!.closest('[data-number]')?.getAttribute('data-number') ?? null,
-      ),
-    ).toBe('M0/true.score');
+    expect(await focused(page)).toBe('M0/true.score');
   });
 
   it('opens what is behind a head to head in sight of it', async () => {

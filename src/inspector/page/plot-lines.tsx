@@ -1,6 +1,6 @@
 /** Points with intervals, joined by lines; a click on a point goes to the message that says it. */
 import { go } from './address.js';
-import { type Area, colourOf, Frame, Legend, Marker, SHAPES, type Shape, type XTick } from './plot-frame.js';
+import { type Area, colourOf, Frame, Legend, Marker, SHAPES, type Shape, type XTick } from './plot-frame.jsx';
 import { type Range, rangeOf } from './plot-scale.js';
 
 export interface PlotPoint {

@@ -59,7 +59,7 @@ function Phase({ phase, most }: { phase: PhaseTime; most: number }) {
         </span>
       </td>
       <td>{written(messages)}</td>
-      <td>{ms > 0 ? written((1000 * messages) / ms, 0) : '–'}</td>
+      <td>{ms > 0 ? written(Math.round((1000 * messages) / ms)) : '–'}</td>
     </tr>
   );
 }
