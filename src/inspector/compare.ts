@@ -25,6 +25,10 @@ export interface Parting {
 }
 export type FindParting = (a: LogSoFar, b: LogSoFar) => Promise<Parting>;
 
+/** The oldest fact of each log that the other doesn't hold, whatever the order; nulls where both hold the same. */
+export type OtherFacts = Pick<Parting, 'a' | 'b'>;
+export type FindOtherFacts = (a: LogSoFar, b: LogSoFar) => Promise<OtherFacts>;
+
 export interface ConfigChange {
   /** Dotted. */
   readonly path: string;
@@ -48,6 +52,8 @@ export interface Compared {
   readonly parting: Parting | null;
   /** Both logs were looked at to their ends as they are now, or to where they part; false: ask again. */
   readonly isSettled: boolean;
+  /** Null: not looked for yet; only of logs that part and have ended, since a fact may still come. */
+  readonly otherFacts: OtherFacts | null;
   /** Messages before and behind the parting. */
   readonly around: readonly [readonly AroundRow[], readonly AroundRow[]];
 }
@@ -100,6 +106,7 @@ function forkOf({ name, folder }: OpenRun): Compared['forks'] {
 
 interface Search {
   found: Parting | null;
+  facts: OtherFacts | null;
   counts: readonly [number, number];
   busy: boolean;
   failure: unknown;
@@ -117,7 +124,13 @@ function searchOf(house: House, a: OpenRun, b: OpenRun): Search {
   const all = searches.get(house) ?? new Map<string, Search>();
   searches.set(house, all);
   const key = JSON.stringify([a.name, b.name]);
-  const search = all.get(key) ?? { found: null, counts: [-1, -1], busy: false, failure: undefined };
+  const search = all.get(key) ?? {
+    found: null,
+    facts: null,
+    counts: [-1, -1],
+    busy: false,
+    failure: undefined,
+  };
   all.delete(key);
   all.set(key, search);
   if (all.size > KEPT) all.delete(all.keys().next().value!);
@@ -126,6 +139,24 @@ function searchOf(house: House, a: OpenRun, b: OpenRun): Search {
 
 const isAbout = ({ counts }: Search, a: LogSoFar, b: LogSoFar): boolean =>
   counts[0] === a.lines && counts[1] === b.lines;
+
+const statusOf = ({ folder }: OpenRun): unknown => jsonIn(join(folder, 'manifest.json')).status;
+const hasEnded = (run: OpenRun): boolean =>
+  statusOf(run) !== 'running' && run.watched.progress().indexed > 0.999;
+
+/** Begun once the parting is known. */
+function findFacts({ measures }: House, search: Search, a: OpenRun, b: OpenRun): void {
+  if (search.busy || search.facts || !search.found || !isFinal(search.found)) return;
+  if (!hasEnded(a) || !hasEnded(b)) return;
+  search.busy = true;
+  measures
+    .findOtherFacts(logOf(a), logOf(b))
+    .then((facts) => Object.assign(search, { facts }))
+    .catch((failure: unknown) => Object.assign(search, { failure }))
+    .finally(() => {
+      search.busy = false;
+    });
+}
 
 /** Looks again where a log has grown since and nothing but its end was found. */
 function partingOf(house: House, a: OpenRun, b: OpenRun): Search {
@@ -169,6 +200,7 @@ export async function compare(house: House, a: OpenRun, other: string): Promise<
   const search = partingOf(house, a, b);
   if (search.busy) await new Promise((done) => setTimeout(done, PATIENCE_MS));
   if (search.failure !== undefined) throw search.failure;
+  findFacts(house, search, a, b);
   const { found } = search;
   return {
     runs: [a.name, b.name],
@@ -177,6 +209,7 @@ export async function compare(house: House, a: OpenRun, other: string): Promise<
     changes: changesBetween(configOf(a), configOf(b)),
     parting: found,
     isSettled: found !== null && (isFinal(found) || isAbout(search, logOf(a), logOf(b))),
+    otherFacts: search.facts,
     around: found ? [around(a, found.common, found.a), around(b, found.common, found.b)] : [[], []],
   };
 }

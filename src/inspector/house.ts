@@ -3,7 +3,7 @@
  * and worlds. All ports: the command line binds them.
  */
 import type { TrueScore } from '../protocol/records.js';
-import type { FindParting } from './compare.js';
+import type { FindOtherFacts, FindParting } from './compare.js';
 import type { ScoreOf } from './progress-fold.js';
 import type { WatchedRun } from './watched-run.js';
 
@@ -48,6 +48,7 @@ export interface OpenRun {
 export interface Measures {
   readonly scoreOf: ScoreOf;
   readonly findParting: FindParting;
+  readonly findOtherFacts: FindOtherFacts;
 }
 
 export interface House {

@@ -77,6 +77,11 @@ describe.skipIf(!hasBrowser)('the Compare view (skipped where there is no chromi
     expect(page.url()).toBe(runs.url(`/one/script?seq=${seq}`));
   });
 
+  it('says so where two logs differ in their order and their making only', async () => {
+    const page = await open('one', 'fork');
+    await page.getByText('both hold the same prompts, answers, judgements, pairs and versions').waitFor();
+  });
+
   it('says which run was forked from which, and where', async () => {
     const page = await open('fork', 'one');
     const { seq } = runs.fork.find(({ type }) => type === 'run.forked')!;

@@ -1,7 +1,9 @@
 /** What the Compare view is told: differences of configs, where logs part, the messages around. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Compared, changesBetween } from '../../src/inspector/compare.js';
+import type { Envelope } from '../../src/protocol/messages.js';
 import { HOSTILE, type Inspected, inspectRuns } from '../support/inspected-runs.js';
+import { resealedRun } from '../support/reseal.js';
 
 let runs: Inspected;
 beforeAll(async () => {
@@ -35,6 +37,29 @@ it('a run and its fork part at the seq that the fork says, where run.forked stan
     expect(around[i]!.map(({ seq, type }) => ({ seq, type }))).toEqual(
       log.slice(seq - 3, seq + 4).map(({ seq, type }) => ({ seq, type })),
     );
+});
+
+async function factsOf(a: string, b: string) {
+  for (;;) {
+    const { otherFacts } = await settled(a, b);
+    if (otherFacts) return otherFacts;
+  }
+}
+
+it('the first fact that only one of them holds is named, whatever the order', async () => {
+  const { seq } = runs.one.find(({ type }) => type === 'responses.made')!;
+  resealedRun(runs.folderOf('one'), runs.folderOf('other'), (all) =>
+    all.map((one) =>
+      one.seq === seq ? ({ ...one, body: { ...one.body, candidates: [] } } as unknown as Envelope) : one,
+    ),
+  );
+  const { a, b } = await factsOf('one', 'other');
+  expect([a!.seq, b!.seq]).toEqual([seq, seq]);
+  expect(b!.text).toContain('"candidates":[]');
+});
+
+it('none is named where both hold the same: a fork whose scripted model heeds no option', async () => {
+  expect(await factsOf('one', 'fork')).toEqual({ a: null, b: null });
 });
 
 it('their configs differ in what was changed', async () => {

@@ -110,6 +110,34 @@ function Sentence({ compared: { parting, counts, isSettled } }: { compared: Comp
   );
 }
 
+/** Logs of several workers may hold the same facts in another order: then the first difference says little. */
+function Facts({ compared: { otherFacts, runs } }: { compared: Compared }) {
+  if (!otherFacts) return null;
+  const both = [otherFacts.a, otherFacts.b];
+  if (both.every((one) => one === null))
+    return (
+      <p class="facts">
+        Whatever the order: both hold the same prompts, answers, judgements, pairs and versions.
+      </p>
+    );
+  return (
+    <div class="facts">
+      <p>
+        Whatever the order, the first prompt, answer, judgement, pair or version that only one of them holds:
+      </p>
+      <ul>
+        {both.map((one, i) => (
+          <li key={i === 0 ? 'a' : 'b'} data-fact={runs[i]}>
+            <b class={i === 0 ? 'run-a' : 'run-b'}>{runs[i]}</b>{' '}
+            {one === null ? 'none' : <Go to={toMessage(one.seq, runs[i]!)}>#{one.seq}</Go>}{' '}
+            {one && <span class="text">{one.text}</span>}
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
 export function Parting({ compared }: { compared: Compared }) {
   const { parting, runs, around } = compared;
   if (!parting) return <p class="none">Looking for it …</p>;
@@ -130,6 +158,7 @@ export function Parting({ compared }: { compared: Compared }) {
           />
         ))}
       </div>
+      <Facts compared={compared} />
     </>
   );
 }

@@ -57,7 +57,11 @@ function Both({ other }: { other: string }) {
   const { value: compared, failure } = useKept(
     JSON.stringify([name, other]),
     (signal) => get<Compared>(name, `compare/${encodeURIComponent(other)}`, {}, signal),
-    (known) => (known.isSettled ? (head.value?.count ?? 0) !== known.counts[0] : 'soon'),
+    (known) => {
+      if (!known.isSettled) return 'soon';
+      const areOver = known.parting?.a && known.parting.b && head.value?.control !== 'running';
+      return (areOver && known.otherFacts === null) || (head.value?.count ?? 0) !== known.counts[0];
+    },
   );
   const a = useProgress(name);
   const b = useProgress(other);
