@@ -1,6 +1,7 @@
 /** The Compare view: this run and another, side by side. The other stands in the address as `with`. */
 import './compare.css';
 import type { Compared } from '../compare.js';
+import type { Progress } from '../progress-facts.js';
 import { go, place } from './address.js';
 import { get } from './api.js';
 import { Changes, Parting } from './compare-parting.jsx';
@@ -52,6 +53,15 @@ function Kinship({ compared: { forks } }: { compared: Compared }) {
   );
 }
 
+/** Numbers below may be of a part of the logs only. */
+function StillCounting({ both }: { both: readonly Progress[] }) {
+  const shares = both.map(({ folded, count }) => folded / Math.max(1, count));
+  const least = Math.min(...shares);
+  return least < 1 ? (
+    <p class="none">{Math.floor(100 * least)} % of the messages are counted so far.</p>
+  ) : null;
+}
+
 function Both({ other }: { other: string }) {
   const name = run.value;
   const { value: compared, failure } = useKept(
@@ -82,6 +92,7 @@ function Both({ other }: { other: string }) {
       )}
       {a.value && b.value && (
         <>
+          <StillCounting both={[a.value, b.value]} />
           <Section id="plots" title="Version by version">
             <ComparedPlots names={[name, other]} both={[a.value, b.value]} />
           </Section>
