@@ -13,6 +13,8 @@ import { newToken } from '../inspector/door.js';
 import type { Control, ForkRequest, House, OpenRun, Started } from '../inspector/house.js';
 import { watchRun } from '../inspector/watched-run.js';
 import { SoliloquyError } from '../protocol/errors.js';
+import { firstDivergence, firstOtherFacts } from '../report/divergence.js';
+import { meanScore } from '../stages/judge.js';
 import { readRunConfig } from '../store/run-config.js';
 import { freeName, runFolder } from '../store/run-folder.js';
 import { systemClock } from './options.js';
@@ -87,6 +89,11 @@ export function createHouse({ run, live }: HouseOptions): BoundHouse {
       return made;
     },
     fork: (parent, request) => startFork(parent, request, children),
+    measures: {
+      scoreOf: (verdicts) => meanScore(verdicts).score,
+      findParting: firstDivergence,
+      findOtherFacts: firstOtherFacts,
+    },
     charts: () => charts,
     close() {
       for (const { watched } of opened.values()) watched.close();

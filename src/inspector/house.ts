@@ -3,6 +3,8 @@
  * and worlds. All ports: the command line binds them.
  */
 import type { TrueScore } from '../protocol/records.js';
+import type { FindOtherFacts, FindParting } from './compare.js';
+import type { ScoreOf } from './progress-fold.js';
 import type { WatchedRun } from './watched-run.js';
 
 /** A live run under control. Holding leaves no trace on the log: the run comes to the same outcome. */
@@ -42,6 +44,13 @@ export interface OpenRun {
   readonly truth: ((prompt: string, response: string) => TrueScore | null) | undefined;
 }
 
+/** What the loop and the reports already know how to compute. */
+export interface Measures {
+  readonly scoreOf: ScoreOf;
+  readonly findParting: FindParting;
+  readonly findOtherFacts: FindOtherFacts;
+}
+
 export interface House {
   /** The run that the page shows first. */
   readonly home: string;
@@ -52,6 +61,7 @@ export interface House {
   /** Opens it when it is first asked for; throws `run.missing`. */
   open(name: string): OpenRun;
   fork(run: OpenRun, request: ForkRequest): Promise<Started>;
+  readonly measures: Measures;
   /** Drawings of the statecharts by name. */
   charts(): Promise<Readonly<Record<string, string>>>;
 }

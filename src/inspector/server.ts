@@ -8,10 +8,12 @@ import type { AddressInfo } from 'node:net';
 import { extname, join, normalize } from 'node:path';
 import { reasonOf, SoliloquyError } from '../protocol/errors.js';
 import { readJson } from '../serve/door.js';
+import { compare } from './compare.js';
 import { act, startFork } from './control.js';
 import { checkCaller, checkToken, refusal, setPolicy } from './door.js';
 import { streamEvents } from './events.js';
 import type { House, OpenRun } from './house.js';
+import { progress } from './progress.js';
 import {
   context,
   episode,
@@ -40,6 +42,8 @@ const READERS: Readonly<Record<string, Reader>> = {
   context: (_house, run, { query }) => context(run, query),
   taken: (_house, run, { query }) => taken(run, query),
   episodes: (_house, run, { rest, query }) => (rest === '' ? episodes(run, query) : episode(run, rest)),
+  progress,
+  compare: (house, run, { rest }) => compare(house, run, rest),
 };
 
 /** POST /api/runs/NAME/<part>, with the token. */

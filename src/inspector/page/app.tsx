@@ -1,9 +1,11 @@
 /** The frame: which run, which view, where in time; the views themselves stand in their own files. */
 import type { JSX } from 'preact';
 import { go, place, VIEWS, type View } from './address.js';
+import { Compare } from './compare.jsx';
 import { ControlBar } from './control-bar.jsx';
 import { Go } from './go.jsx';
 import { connected, failure, head, run, runs } from './live.js';
+import { Progress } from './progress.jsx';
 import { Stage } from './stage.jsx';
 import { TimeBar } from './time-bar.jsx';
 
@@ -11,8 +13,8 @@ const SHOWN: { readonly [V in View]: () => JSX.Element } = {
   stage: () => <Stage />,
   script: () => <p>…</p>,
   episodes: () => <p>…</p>,
-  progress: () => <p>…</p>,
-  compare: () => <p>…</p>,
+  progress: () => <Progress />,
+  compare: () => <Compare />,
 };
 
 const TITLES: { readonly [V in View]: string } = {
