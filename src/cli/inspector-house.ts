@@ -8,11 +8,13 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { machines } from '../../actors/machines.js';
 import { createStaging, ROLES } from '../../actors/staging.js';
-import { createWorld } from '../../actors/worlds.js';
+import { createWorld, templateFor } from '../../actors/worlds.js';
 import { newToken } from '../inspector/door.js';
-import type { Control, ForkRequest, House, OpenRun, Started } from '../inspector/house.js';
+import type { Control, ForkRequest, House, OpenRun, Reading, Started } from '../inspector/house.js';
 import { watchRun } from '../inspector/watched-run.js';
 import { SoliloquyError } from '../protocol/errors.js';
+import type { JudgeTemplate } from '../protocol/records.js';
+import { verdictPlace } from '../stages/judge.js';
 import { readRunConfig } from '../store/run-config.js';
 import { freeName, runFolder } from '../store/run-folder.js';
 import { systemClock } from './options.js';
@@ -46,6 +48,11 @@ export function runsIn(folder: string): string[] {
     .map(({ name }) => name);
 }
 
+function readingOf(template: JudgeTemplate): Reading {
+  const { marker, min, max } = template.verdict;
+  return { marker: marker.trim(), min, max, placeIn: (text) => verdictPlace(text, template) };
+}
+
 export function createHouse({ run, live }: HouseOptions): BoundHouse {
   const folder = resolve(run);
   const beside = dirname(folder);
@@ -72,7 +79,9 @@ export function createHouse({ run, live }: HouseOptions): BoundHouse {
       ...(isLive ? { givenFrom: live.from } : {}),
     });
     const control = isLive ? live.control : null;
-    return { name, folder: path, watched, control, truth: createWorld(config).truth };
+    const world = createWorld(config);
+    const reading = readingOf(templateFor(config, world));
+    return { name, folder: path, watched, control, truth: world.truth, reading };
   };
   return {
     home,

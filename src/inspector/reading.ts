@@ -99,6 +99,9 @@ export function place(run: OpenRun, query: URLSearchParams) {
   return { place: placeOf(seqs, seqIn(run, query)), total: seqs.length };
 }
 
+const shellWord = (text: string): string =>
+  /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+
 export function message(run: OpenRun, text: string) {
   const { index } = run.watched;
   const seq = seqIn(run, new URLSearchParams({ seq: text }));
@@ -109,6 +112,8 @@ export function message(run: OpenRun, text: string) {
     envelope: index.read(seq),
     cause: row.cause >= 0 && row.cause < index.count ? index.row(row.cause) : null,
     effects: index.effectsOf(seq).slice(0, 200).map(index.row),
+    /** The same question at a shell. */
+    why: `soliloquy why ${shellWord(run.folder)} seq:${seq}`,
   };
 }
 
@@ -140,12 +145,30 @@ export function episodes({ watched: { index } }: OpenRun, query: URLSearchParams
   return { total: wanted.length, counts, from, rows };
 }
 
-/** All messages of an episode, and the true score of each answer where the world knows it. */
-export function episode({ watched: { index }, truth }: OpenRun, id: string) {
+/** All messages of an episode, the true score of each answer where the world knows it, and where each verdict stands. */
+export function episode({ watched: { index }, truth, reading }: OpenRun, id: string) {
   const seqs = index.episode(id);
   if (seqs.length === 0) throw refusal(404, `there is no episode ${id}`);
   const envelopes = seqs.map((seq) => index.read(seq));
-  return { id, envelopes, truths: truthsOf(envelopes, truth) };
+  const { marker, min, max } = reading;
+  return {
+    id,
+    envelopes,
+    truths: truthsOf(envelopes, truth),
+    places: placesOf(envelopes, reading),
+    scale: { marker, min, max },
+  };
+}
+
+/** By the judgement's id; a scorer wrote nothing. */
+function placesOf(envelopes: readonly Envelope[], reading: OpenRun['reading']) {
+  const judged = envelopes.filter(({ type }) => type === 'judgement.made');
+  return Object.fromEntries(
+    judged.flatMap(({ body }) => {
+      const { id, generation } = body as BodyOf<'judgement.made'>;
+      return generation ? [[id, reading.placeIn(generation.text)]] : [];
+    }),
+  );
 }
 
 function truthsOf(envelopes: readonly Envelope[], truth: OpenRun['truth']) {
