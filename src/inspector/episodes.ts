@@ -38,7 +38,7 @@ const listings = new WeakMap<RunIndex, Listing>();
 /** In the order in which they began. */
 export function episodesIn(index: RunIndex): readonly Found[] {
   const { columns, names } = index;
-  const listing = listings.get(index) ?? { next: 0, byName: new Map(), all: [] };
+  const listing: Listing = listings.get(index) ?? { next: 0, byName: new Map(), all: [] };
   listings.set(index, listing);
   const ends = names.all.map((name) => ENDS[name]);
   const prompts = names.all.map((name) => PROMPTS.has(name));

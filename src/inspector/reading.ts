@@ -129,11 +129,13 @@ export function context(run: OpenRun, query: URLSearchParams) {
 
 const episodesSchema = windowSchema.extend({
   phase: z.string().default(''),
+  /** Where this episode stands among them. */
+  find: z.string().default(''),
   end: z.enum(['', 'open', 'paired', 'withheld', 'filtered', 'failed']).default(''),
 });
 
 export function episodes({ watched: { index } }: OpenRun, query: URLSearchParams) {
-  const { from, count, phase, end } = parsed(episodesSchema, query);
+  const { from, count, phase, end, find } = parsed(episodesSchema, query);
   const all = episodesIn(index);
   const wanted = all.filter(
     (one) => (phase === '' || one.phase === phase) && (end === '' || one.end === end),
@@ -142,7 +144,9 @@ export function episodes({ watched: { index } }: OpenRun, query: URLSearchParams
   for (const one of all)
     if (phase === '' || one.phase === phase) counts[one.end] = (counts[one.end] ?? 0) + 1;
   const rows: ListedEpisode[] = wanted.slice(from, from + count).map((one) => listedEpisode(index, one));
-  return { total: wanted.length, counts, from, rows };
+  const phases = [...new Set(all.map((one) => one.phase))];
+  const place = find === '' ? -1 : wanted.findIndex(({ id }) => id === find);
+  return { total: wanted.length, counts, phases, from, rows, place };
 }
 
 /** All messages of an episode, the true score of each answer where the world knows it, and where each verdict stands. */

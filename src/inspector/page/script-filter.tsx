@@ -8,7 +8,12 @@ const TYPING_MS = 250;
 
 const OTHERS = ['episode', 'model', 'scorer', 'world', 'evaluator', 'user', 'record'];
 
-function Choice({ name, label, all, options }: {
+function Choice({
+  name,
+  label,
+  all,
+  options,
+}: {
   name: FilterName;
   label: string;
   all: string;
@@ -33,7 +38,17 @@ function Choice({ name, label, all, options }: {
   );
 }
 
-function Typed({ name, label, id, hint }: { name: 'text' | 'episode'; label: string; id: string; hint: string }) {
+function Typed({
+  name,
+  label,
+  id,
+  hint,
+}: {
+  name: 'text' | 'episode';
+  label: string;
+  id: string;
+  hint: string;
+}) {
   const value = filter.value[name];
   const [text, setText] = useState(value);
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
@@ -81,12 +96,20 @@ export function ScriptFilter() {
   return (
     <search class="filters">
       <Typed name="text" label="Search" id="script-search" hint="any text   /" />
-      <Choice name="role" label="Role" all="everybody" options={[...roles, ...OTHERS].map((name) => ({ name }))} />
+      <Choice
+        name="role"
+        label="Role"
+        all="everybody"
+        options={[...roles, ...OTHERS].map((name) => ({ name }))}
+      />
       <Choice name="type" label="Type" all="all types" options={types} />
       <Choice name="phase" label="Phase" all="whole run" options={phases} />
       <Typed name="episode" label="Episode" id="script-episode" hint="1-0042" />
       {isFiltered.value && (
-        <button type="button" onClick={() => go({ query: Object.fromEntries(FILTERS.map((name) => [name, ''])) })}>
+        <button
+          type="button"
+          onClick={() => go({ query: Object.fromEntries(FILTERS.map((name) => [name, ''])) })}
+        >
           Clear
         </button>
       )}

@@ -63,7 +63,9 @@ function Actions({ row, envelope, why }: Shown) {
   return (
     <div class="actions">
       <Go to={{ view: 'stage', query: { seq } }}>This moment on the stage</Go>
-      {row.episode && <Go to={{ view: 'episodes', query: { episode: row.episode, seq } }}>Episode {row.episode}</Go>}
+      {row.episode && (
+        <Go to={{ view: 'episodes', query: { episode: row.episode, seq } }}>Episode {row.episode}</Go>
+      )}
       {row.episode && <Go to={{ query: { seq, pane: 'sequence' } }}>Sequence diagram</Go>}
       <Copy text={JSON.stringify(envelope, null, 2)}>Copy as JSON</Copy>
       <Copy text={why}>Copy command</Copy>

@@ -3,8 +3,8 @@ import './script.css';
 import { useEffect } from 'preact/hooks';
 import { place, seq } from './address.js';
 import { Go } from './go.jsx';
-import { ScriptFilter } from './script-filter.jsx';
 import { choose, chosen, filter, isFiltered, list, startScript } from './script-data.js';
+import { ScriptFilter } from './script-filter.jsx';
 import { MessagePane } from './script-message.jsx';
 import { firstAt } from './script-start.js';
 import { SequenceOf } from './sequence.jsx';
@@ -43,7 +43,8 @@ function Line({ index }: { index: number }) {
 }
 
 const focusOn = (id: string) => document.getElementById(id)?.focus();
-const isTyping = ({ target }: Event) => target instanceof Element && target.matches('input, select, textarea');
+const isTyping = ({ target }: Event) =>
+  target instanceof Element && target.matches('input, select, textarea');
 
 function useSlash() {
   useEffect(() => {

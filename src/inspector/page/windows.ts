@@ -78,8 +78,7 @@ export function createWindows<T>({ read, isFinal, onError }: WindowsOptions<T>):
       askWanted();
     },
     refresh() {
-      for (const [window, rows] of kept)
-        if (rows.length < WINDOW || !rows.every(isFinal)) stale.add(window);
+      for (const [window, rows] of kept) if (rows.length < WINDOW || !rows.every(isFinal)) stale.add(window);
       // Without one that is read again nobody would hear of a new total.
       if (!wanted.some((window) => !kept.has(window) || stale.has(window))) void ask(wanted[0] ?? 0);
       askWanted();
