@@ -31,13 +31,14 @@ function Prompt({ prompt: said }: { prompt: NonNullable<Story['prompt']> }) {
       <p class="line">
         <Drawn of={generation} />
         <ToMessage seq={said.seq} />
-        <ToMessage seq={said.cause} />
+        <span class="muted">
+          drawn in <ToMessage seq={said.cause} />
+        </span>
       </p>
       <details>
         <summary>{shots.length} examples it was invented after, and what the model wrote</summary>
         <ol class="shots">
           {shots.map((shot, i) => (
-            // biome-ignore lint/suspicious/noArrayIndexKey: the same example may stand twice, and none ever moves
             <li key={i}>
               <Words text={shot} />
             </li>

@@ -55,7 +55,10 @@ function startEpisodes(): () => void {
     }),
     effect(() => {
       const own = list.value;
-      if (id.value === '' || !own || own.total === 0) return void (chosen.value = null);
+      if (id.value === '' || !own || own.total === 0) {
+        chosen.value = null;
+        return;
+      }
       if (own.at(chosen.peek() ?? -1)?.id === id.value) return;
       get<{ place: number }>(run.value, 'episodes', {
         phase: phase.value,

@@ -77,7 +77,10 @@ function Actions({ row, envelope, why }: Shown) {
 /** `onLeave`: back to the list. */
 export function MessagePane({ seq, onLeave }: { seq: number | null; onLeave: () => void }) {
   useEffect(() => {
-    if (seq === null || seq < 0 || run.value === '') return void (shown.value = null);
+    if (seq === null || seq < 0 || run.value === '') {
+      shown.value = null;
+      return;
+    }
     const asked = new AbortController();
     get<Shown>(run.value, `messages/${seq}`, {}, asked.signal)
       .then((found) => (shown.value = found))
@@ -102,7 +105,7 @@ export function MessagePane({ seq, onLeave }: { seq: number | null; onLeave: () 
           </h2>
           <Actions {...own} />
           <Links {...own} />
-          <Tree key={own.row.seq} name="message" value={own.envelope} />
+          <Tree key={own.row.seq} name="message" value={own.envelope} depth={3} />
         </>
       )}
     </section>

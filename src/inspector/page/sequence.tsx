@@ -35,7 +35,7 @@ function ArrowLine({ arrow: { seq: own, type, from, to, y } }: { arrow: Arrow })
 
 function Diagram({ id, plan: { lanes, arrows, width, height } }: { id: string; plan: Plan }) {
   return (
-    // biome-ignore lint/a11y/noSvgWithoutTitle: it is named by aria-label; a title would be a tooltip over everything
+    // biome-ignore lint/a11y/useSemanticElements: a drawing holds no fieldset
     <svg class="sequence" width={width} height={height} role="group" aria-label={`Sequence of episode ${id}`}>
       <defs>
         <marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">

@@ -118,13 +118,14 @@ export function VirtualList(props: VirtualListProps) {
   };
   const top = (box.current?.scrollTop ?? 0) - (virtual.scrollOffset ?? 0);
   return (
-    // biome-ignore lint/a11y/useAriaPropsSupportedByRole: an empty list has no options
+    // biome-ignore lint/a11y/noStaticElementInteractions: a listbox, or an empty group that will be one
     <div
       class="virtual-list"
       ref={box}
       id={id}
       onScroll={heard}
       onKeyDown={step}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: the same
       tabIndex={0}
       {...(count > 0 ? { role: 'listbox' as const } : { role: 'group' as const })}
       aria-label={label}
@@ -132,6 +133,8 @@ export function VirtualList(props: VirtualListProps) {
     >
       <div class="virtual-rows" role="presentation" style={{ height: `${scale.shown}px` }}>
         {items.map(({ index, start }) => (
+          // biome-ignore lint/a11y/useFocusableInteractive: the listbox has the focus; its active descendant is told
+          // biome-ignore lint/a11y/useKeyWithClickEvents: the listbox hears the keys
           <div
             key={index}
             id={`${id}-${index}`}
