@@ -30,7 +30,7 @@ export const filter = computed(() => JSON.parse(filterText.value) as Readonly<Re
 export const isFiltered = computed(() => Object.values(filter.value).some((one) => one !== ''));
 
 /** How far a search for a text has come. */
-export const searched = signal<{ readonly searched: number; readonly of: number }>({ searched: 0, of: 0 });
+export const searched = signal<{ readonly searched: number; readonly of: number } | null>(null);
 export const list = signal<Windows<Row> | null>(null);
 /** Where the moment that is looked at stands in the list. */
 export const chosen = signal<number | null>(null);
@@ -66,6 +66,7 @@ export function startScript(): () => void {
         isFinal: ({ state, to }) => state !== null || !isMachine(to),
         onError: tell,
       });
+      searched.value = null;
       list.value = made;
       made.want(0, 0);
       return () => made.close();

@@ -75,6 +75,7 @@ function Typed({
 }
 
 function Told() {
+  if (!searched.value) return <p class="told">…</p>;
   const { searched: done, of } = searched.value;
   const total = list.value?.total ?? 0;
   const share = of === 0 ? 1 : done / of;

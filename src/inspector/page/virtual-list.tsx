@@ -119,6 +119,7 @@ export function VirtualList(props: VirtualListProps) {
   const top = (box.current?.scrollTop ?? 0) - (virtual.scrollOffset ?? 0);
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: a listbox, or an empty group that will be one
+    // biome-ignore lint/a11y/useAriaPropsSupportedByRole: the same
     <div
       class="virtual-list"
       ref={box}
