@@ -9,8 +9,17 @@ import { seriousFaults } from '../support/axe.js';
 import { hasBrowser, startBrowser } from '../support/browser.js';
 import { hostileRun, JUDGEMENT, PROMPT } from '../support/hostile.js';
 import { type Inspected, inspect, look } from '../support/inspected.js';
+import { resealedRun } from '../support/reseal.js';
 import { envelopesIn, recordScripted, scriptedConfig } from '../support/scripted-run.js';
 import { temporaryFolder, writeTinyModel } from '../support/tiny-run.js';
+
+/** As a log has it where the judge found all answers equal. */
+function tied(one: Envelope): Envelope {
+  if (one.type !== 'pair.made') return one;
+  const { id: episode, iteration, positives } = one.body as BodyOf<'pair.made'>;
+  const body = { episode, iteration, reason: 'tie', detail: '2 answers all have score 3', positives };
+  return { ...one, type: 'pair.withheld', body: body as unknown as Envelope['body'] };
+}
 
 describe.skipIf(!hasBrowser)(
   'the episodes (skipped where there is no chromium)',
@@ -33,6 +42,7 @@ describe.skipIf(!hasBrowser)(
       envelopes = await envelopesIn(run);
       hostileRun(run, join(folder.path, 'runs', 'hostile'));
       id = bodiesOf('pair.made')[0]!.id;
+      resealedRun(run, join(folder.path, 'runs', 'tied'), (all) => all.map(tied));
       inspected = await inspect(run);
       browser = await startBrowser();
     }, 120_000);
@@ -95,10 +105,10 @@ describe.skipIf(!hasBrowser)(
     });
 
     it('lists episodes by how they ended, and says why there is no pair', async () => {
-      const { page } = await open('/one/episodes?end=withheld');
+      const { page } = await open('/tied/episodes?end=withheld');
       const row = page.locator('#episode-list [role=option]').first();
       await row.click();
-      await page.locator('.end', { hasText: 'No pair: ' }).waitFor();
+      await page.locator('.end', { hasText: 'No pair: all answers have the same score' }).waitFor();
       const all = await open('/one/episodes');
       const episodes = new Set(
         ['prompt.made', 'prompt.filtered', 'prompt.failed'].flatMap((type) =>
@@ -140,7 +150,7 @@ describe.skipIf(!hasBrowser)(
       const { page } = await look(browser, { colorScheme });
       await page.goto(inspected.at(`/one/episodes?episode=${id}`));
       await page.locator('.answer').first().waitFor();
-      expect(await seriousFaults(page)).toEqual([]);
+      expect(await seriousFaults(page, 'main')).toEqual([]);
       await page.context().close();
     });
   },

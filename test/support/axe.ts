@@ -1,4 +1,4 @@
-/** What axe finds on a page that is serious or worse. */
+/** What axe finds on a page, or a part of it, that is serious or worse. */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { Page } from 'playwright-core';
@@ -12,10 +12,14 @@ interface Violation {
 }
 
 /** The page's own policy lets no foreign script in, so this one comes by the debugger. */
-export async function seriousFaults(page: Page): Promise<string[]> {
+export async function seriousFaults(page: Page, part = 'html'): Promise<string[]> {
   await page.evaluate(source());
-  const { violations } = await page.evaluate(() =>
-    (globalThis as unknown as { axe: { run(): Promise<{ violations: Violation[] }> } }).axe.run(),
+  const { violations } = await page.evaluate(
+    (selector) =>
+      (globalThis as unknown as { axe: { run(part: string): Promise<{ violations: Violation[] }> } }).axe.run(
+        selector,
+      ),
+    part,
   );
   return violations
     .filter(({ impact }) => impact === 'serious' || impact === 'critical')

@@ -105,7 +105,7 @@ export function MessagePane({ seq, onLeave }: { seq: number | null; onLeave: () 
           </h2>
           <Actions {...own} />
           <Links {...own} />
-          <Tree key={own.row.seq} name="message" value={own.envelope} depth={3} />
+          <Tree key={own.row.seq} name="message" value={own.envelope} depth={4} />
         </>
       )}
     </section>
