@@ -107,16 +107,16 @@ describe.skipIf(!hasBrowser)(
       await page.keyboard.press('Home');
       await chosen(0);
       await page.keyboard.press('Enter');
-      expect(await page.evaluate(() => document.activeElement?.id)).toBe('message-pane');
+      await page.locator('#message-pane:focus').waitFor();
       await page.keyboard.press('Escape');
-      expect(await page.evaluate(() => document.activeElement?.id)).toBe('script-list');
+      await page.locator('#script-list:focus').waitFor();
       await page.context().close();
     });
 
     it('draws the sequence of the chosen message’s episode; an arrow opens its message', async () => {
       const said = firstOf('pair.made');
       const { page } = await open(`/one/script?seq=${said.seq}&pane=sequence`);
-      const arrow = page.getByRole('link', { name: `message ${said.seq}: ${said.type}` });
+      const arrow = page.getByRole('link', { name: `${said.type} ${said.seq}` });
       await arrow.waitFor();
       await arrow.focus();
       await page.keyboard.press('Enter');
@@ -132,7 +132,7 @@ describe.skipIf(!hasBrowser)(
         .first()
         .click();
       expect(await pane.locator('.words', { hasText: 'the very end' }).first().textContent()).toBe(ANSWER);
-      expect(await page.evaluate(() => 'pwned' in window)).toBe(false);
+      expect(await page.evaluate("'pwned' in window")).toBe(false);
       expect(wrongs).toEqual([]);
       await page.context().close();
     });

@@ -16,7 +16,7 @@ function ArrowLine({ arrow: { seq: own, type, from, to, y } }: { arrow: Arrow })
     <a
       class="arrow"
       href={hrefOf(placeWith(at))}
-      aria-label={`message ${own}: ${type}`}
+      aria-label={`${type} ${own}`}
       {...(seq.value === own ? { 'aria-current': 'true' as const } : {})}
       onClick={(event) => {
         if (event.metaKey || event.ctrlKey || event.shiftKey) return;
