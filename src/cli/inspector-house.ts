@@ -8,13 +8,14 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { machines } from '../../actors/machines.js';
 import { createStaging, ROLES } from '../../actors/staging.js';
-import { createWorld } from '../../actors/worlds.js';
+import { createWorld, templateFor } from '../../actors/worlds.js';
 import { newToken } from '../inspector/door.js';
-import type { Control, ForkRequest, House, OpenRun, Started } from '../inspector/house.js';
+import type { Control, ForkRequest, House, OpenRun, Reading, Started } from '../inspector/house.js';
 import { watchRun } from '../inspector/watched-run.js';
 import { SoliloquyError } from '../protocol/errors.js';
+import type { JudgeTemplate } from '../protocol/records.js';
 import { firstDivergence, firstOtherFacts } from '../report/divergence.js';
-import { meanScore } from '../stages/judge.js';
+import { meanScore, verdictPlace } from '../stages/judge.js';
 import { readRunConfig } from '../store/run-config.js';
 import { freeName, runFolder } from '../store/run-folder.js';
 import { systemClock } from './options.js';
@@ -48,6 +49,11 @@ export function runsIn(folder: string): string[] {
     .map(({ name }) => name);
 }
 
+function readingOf(template: JudgeTemplate): Reading {
+  const { marker, min, max } = template.verdict;
+  return { marker: marker.trim(), min, max, placeIn: (text) => verdictPlace(text, template) };
+}
+
 export function createHouse({ run, live }: HouseOptions): BoundHouse {
   const folder = resolve(run);
   const beside = dirname(folder);
@@ -74,7 +80,9 @@ export function createHouse({ run, live }: HouseOptions): BoundHouse {
       ...(isLive ? { givenFrom: live.from } : {}),
     });
     const control = isLive ? live.control : null;
-    return { name, folder: path, watched, control, truth: createWorld(config).truth };
+    const world = createWorld(config);
+    const reading = readingOf(templateFor(config, world));
+    return { name, folder: path, watched, control, truth: world.truth, reading };
   };
   return {
     home,

@@ -80,7 +80,7 @@ export async function runToEnd(
     process.stderr.write(`the trainer’s command: ${commandText(config.command)}\n`);
   const stopProgress = showing(run, config, options, from);
   const inspector = await watched(run, options);
-  const release = stopOnSignal(run);
+  const signals = stopOnSignal(run);
   let end: RunEnd;
   try {
     end = await run.start();
@@ -88,14 +88,16 @@ export async function runToEnd(
     await inspector?.close();
     throw error;
   } finally {
-    release();
+    signals.release();
     stopProgress();
   }
   inspector?.ended();
   const folded = isNew ? { ...end, facts, torn: false } : await foldReport(run.folder.log);
   const report = await reported(run.folder, folded, options);
   tell({ ...end, report }, folded.facts.tally, config, options);
-  if (inspector) await stayOpen(inspector);
+  // Who was told to go by a signal goes; a run that the page has stopped can still be looked at.
+  if (signals.asked()) await inspector?.close();
+  else if (inspector) await stayOpen(inspector);
 }
 
 /** What watches it, if anything does. A page that can't be opened ends the run before its first message. */
@@ -138,7 +140,7 @@ function showing(run: Run, config: Config, { json, quiet }: Showing, from: Progr
 }
 
 /** The first Ctrl-C ends the run between two messages, the second at once. */
-function stopOnSignal(run: Run): () => void {
+function stopOnSignal(run: Run): { readonly release: () => void; readonly asked: () => boolean } {
   let asked = false;
   const onSignal = () => {
     if (asked) process.exit(130);
@@ -148,9 +150,12 @@ function stopOnSignal(run: Run): () => void {
   };
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
-  return () => {
-    process.off('SIGINT', onSignal);
-    process.off('SIGTERM', onSignal);
+  return {
+    asked: () => asked,
+    release() {
+      process.off('SIGINT', onSignal);
+      process.off('SIGTERM', onSignal);
+    },
   };
 }
 

@@ -26,21 +26,34 @@ const ENDS: Readonly<Record<string, Ending>> = {
 };
 const PROMPTS: ReadonlySet<string> = new Set(['prompt.made', 'prompt.filtered', 'prompt.failed']);
 
+type Growing = { -readonly [K in keyof Found]: Found[K] };
+interface Listing {
+  next: number;
+  readonly byName: Map<number, Growing>;
+  readonly all: Growing[];
+}
+/** What was gathered so far: a growing log is read on, not again. */
+const listings = new WeakMap<RunIndex, Listing>();
+
 /** In the order in which they began. */
-export function episodesIn({ columns, names }: RunIndex): readonly Found[] {
-  const found = new Map<number, { -readonly [K in keyof Found]: Found[K] }>();
+export function episodesIn(index: RunIndex): readonly Found[] {
+  const { columns, names } = index;
+  const listing: Listing = listings.get(index) ?? { next: 0, byName: new Map(), all: [] };
+  listings.set(index, listing);
   const ends = names.all.map((name) => ENDS[name]);
   const prompts = names.all.map((name) => PROMPTS.has(name));
-  for (let seq = 0; seq < columns.count; seq++) {
+  for (; listing.next < columns.count; listing.next++) {
+    const seq = listing.next;
     const episode = columns.get('episode', seq);
     if (episode < 0) continue;
     const type = columns.get('type', seq);
-    let own = found.get(episode);
+    let own = listing.byName.get(episode);
     if (!own) {
       const phase = names.nameOf(columns.get('phase', seq));
       const id = names.nameOf(episode);
       own = { id, phase, end: 'open', first: seq, last: seq, prompt: -1, ended: -1 };
-      found.set(episode, own);
+      listing.byName.set(episode, own);
+      listing.all.push(own);
     }
     own.last = seq;
     if (prompts[type]) own.prompt = seq;
@@ -51,7 +64,7 @@ export function episodesIn({ columns, names }: RunIndex): readonly Found[] {
       own.ended = seq;
     }
   }
-  return [...found.values()];
+  return listing.all;
 }
 
 export interface ListedEpisode extends Found {

@@ -34,6 +34,17 @@ export interface Started {
   readonly url: string;
 }
 
+/** How the run's judgements are read. */
+export interface Reading {
+  readonly marker: string;
+  readonly min: number;
+  readonly max: number;
+  /** Where the verdict stands in a judge's words, as [from, to) of UTF-16 units; null where there is no marker. */
+  placeIn(
+    text: string,
+  ): { readonly marker: readonly [number, number]; readonly score: readonly [number, number] | null } | null;
+}
+
 export interface OpenRun {
   readonly name: string;
   readonly folder: string;
@@ -42,6 +53,7 @@ export interface OpenRun {
   readonly control: Control | null;
   /** The true score of an answer; undefined where the world has none. */
   readonly truth: ((prompt: string, response: string) => TrueScore | null) | undefined;
+  readonly reading: Reading;
 }
 
 /** What the loop and the reports already know how to compute. */

@@ -123,6 +123,9 @@ export function place(run: OpenRun, query: URLSearchParams) {
   return { place: placeOf(seqs, seqIn(run, query)), total: seqs.length };
 }
 
+const shellWord = (text: string): string =>
+  /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+
 export function message(run: OpenRun, text: string) {
   const { index } = run.watched;
   const seq = seqIn(run, new URLSearchParams({ seq: text }));
@@ -133,6 +136,8 @@ export function message(run: OpenRun, text: string) {
     envelope: index.read(seq),
     cause: row.cause >= 0 && row.cause < index.count ? index.row(row.cause) : null,
     effects: index.effectsOf(seq).slice(0, 200).map(index.row),
+    /** The same question at a shell. */
+    why: `soliloquy why ${shellWord(run.folder)} seq:${seq}`,
   };
 }
 
@@ -154,11 +159,13 @@ export function taken(run: OpenRun, query: URLSearchParams) {
 
 const episodesSchema = windowSchema.extend({
   phase: z.string().default(''),
+  /** Where this episode stands among them. */
+  find: z.string().default(''),
   end: z.enum(['', 'open', 'paired', 'withheld', 'filtered', 'failed']).default(''),
 });
 
 export function episodes({ watched: { index } }: OpenRun, query: URLSearchParams) {
-  const { from, count, phase, end } = parsed(episodesSchema, query);
+  const { from, count, phase, end, find } = parsed(episodesSchema, query);
   const all = episodesIn(index);
   const wanted = all.filter(
     (one) => (phase === '' || one.phase === phase) && (end === '' || one.end === end),
@@ -167,15 +174,35 @@ export function episodes({ watched: { index } }: OpenRun, query: URLSearchParams
   for (const one of all)
     if (phase === '' || one.phase === phase) counts[one.end] = (counts[one.end] ?? 0) + 1;
   const rows: ListedEpisode[] = wanted.slice(from, from + count).map((one) => listedEpisode(index, one));
-  return { total: wanted.length, counts, from, rows };
+  const phases = [...new Set(all.map((one) => one.phase))];
+  const place = find === '' ? -1 : wanted.findIndex(({ id }) => id === find);
+  return { total: wanted.length, counts, phases, from, rows, place };
 }
 
-/** All messages of an episode, and the true score of each answer where the world knows it. */
-export function episode({ watched: { index }, truth }: OpenRun, id: string) {
+/** All messages of an episode, the true score of each answer where the world knows it, and where each verdict stands. */
+export function episode({ watched: { index }, truth, reading }: OpenRun, id: string) {
   const seqs = index.episode(id);
   if (seqs.length === 0) throw refusal(404, `there is no episode ${id}`);
   const envelopes = seqs.map((seq) => index.read(seq));
-  return { id, envelopes, truths: truthsOf(envelopes, truth) };
+  const { marker, min, max } = reading;
+  return {
+    id,
+    envelopes,
+    truths: truthsOf(envelopes, truth),
+    places: placesOf(envelopes, reading),
+    scale: { marker, min, max },
+  };
+}
+
+/** By the judgement's id; a scorer wrote nothing. */
+function placesOf(envelopes: readonly Envelope[], reading: OpenRun['reading']) {
+  const judged = envelopes.filter(({ type }) => type === 'judgement.made');
+  return Object.fromEntries(
+    judged.flatMap(({ body }) => {
+      const { id, generation } = body as BodyOf<'judgement.made'>;
+      return generation ? [[id, reading.placeIn(generation.text)]] : [];
+    }),
+  );
 }
 
 function truthsOf(envelopes: readonly Envelope[], truth: OpenRun['truth']) {

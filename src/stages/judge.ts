@@ -66,13 +66,45 @@ function numberScore(rest: string, max: number): number | undefined {
   return Number(number!.replace('−', '-'));
 }
 
-function wordScore(rest: string, words: Readonly<Record<string, number>>): number | undefined {
+/** The longest of the words that stands at the beginning. */
+function wordIn(rest: string, words: Readonly<Record<string, number>>): string | undefined {
   const after = rest.replace(new RegExp(DECORATION), '').toLowerCase();
-  const written = Object.keys(words)
+  return Object.keys(words)
     .filter((word) => after.startsWith(word.toLowerCase()))
     .filter((word) => !/^[\p{L}\p{N}]/u.test(after.slice(word.length)))
     .sort((a, b) => b.length - a.length)[0];
+}
+
+function wordScore(rest: string, words: Readonly<Record<string, number>>): number | undefined {
+  const written = wordIn(rest, words);
   return written === undefined ? undefined : words[written];
+}
+
+/** Where a verdict stands in a completion: indices of UTF-16 units, the end exclusive. */
+export interface VerdictPlace {
+  readonly marker: readonly [number, number];
+  /** Null where nothing that can be read as a score follows. */
+  readonly score: readonly [number, number] | null;
+}
+
+/** The place that `parseVerdict` reads; null where there is no marker. */
+export function verdictPlace(completion: string, template: JudgeTemplate): VerdictPlace | null {
+  const found = lastMarker(completion, template);
+  if (!found) return null;
+  const end = found.index + found[0].length;
+  const rest = completion.slice(end);
+  const { words, max } = template.verdict;
+  const gap = new RegExp(DECORATION).exec(rest)?.[0].length ?? 0;
+  const length = words ? wordIn(rest, words)?.length : lengthOfNumber(rest, max);
+  return {
+    marker: [found.index, end],
+    score: length === undefined ? null : [end + gap, end + gap + length],
+  };
+}
+
+function lengthOfNumber(rest: string, max: number): number | undefined {
+  const found = numberScore(rest, max) === undefined ? null : NUMBER.exec(rest);
+  return found ? found[0].length - found[1]!.length : undefined;
 }
 
 /** What the judge wrote before its score line; the whole completion where it wrote none. */

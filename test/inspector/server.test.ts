@@ -6,7 +6,7 @@ import { machines } from '../../actors/machines.js';
 import { type BoundHouse, createHouse } from '../../src/cli/inspector-house.js';
 import type { Control } from '../../src/inspector/house.js';
 import { type Inspector, startInspector } from '../../src/inspector/server.js';
-import type { Envelope } from '../../src/protocol/messages.js';
+import type { BodyOf, Envelope } from '../../src/protocol/messages.js';
 import { envelopesIn, recordScripted, scriptedConfig } from '../support/scripted-run.js';
 import { temporaryFolder, writeTinyModel } from '../support/tiny-run.js';
 
@@ -239,6 +239,23 @@ describe('the answers', () => {
     const answered = episode.envelopes.find(({ type }) => type === 'responses.made')!;
     const { candidates } = answered.body as { candidates: { id: string; text: string }[] };
     expect(Object.keys(episode.truths)).toEqual(candidates.map((one) => one.id));
+  });
+
+  it('hold the place of each verdict in the judge’s words, and an episode’s place in the list', async () => {
+    const { rows } = await json<{ rows: { id: string }[] }>('/api/runs/one/episodes?from=2&count=1');
+    const { place } = await json<{ place: number }>(`/api/runs/one/episodes?find=${rows[0]!.id}&count=0`);
+    expect(place).toBe(2);
+    const said = envelopes.find(
+      ({ type, body }) =>
+        type === 'judgement.made' && (body as BodyOf<'judgement.made'>).verdict.status === 'score',
+    )!;
+    const { id, generation } = said.body as BodyOf<'judgement.made'>;
+    const { places, scale } = await json<{
+      places: Record<string, { marker: [number, number]; score: [number, number] }>;
+      scale: { marker: string };
+    }>(`/api/runs/one/episodes/${id.split('/')[0]}`);
+    expect(generation!.text.slice(...places[id]!.marker).toLowerCase()).toBe(scale.marker.toLowerCase());
+    expect(generation!.text.slice(...places[id]!.score)).not.toBe('');
   });
 
   it.each([

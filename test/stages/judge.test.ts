@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { JudgeTemplate } from '../../src/protocol/records.js';
 import { additive } from '../../src/protocol/templates.js';
-import { justificationOf, meanScore, parseVerdict } from '../../src/stages/judge.js';
+import { justificationOf, meanScore, parseVerdict, verdictPlace } from '../../src/stages/judge.js';
 import { judgePrompt } from '../../src/stages/templates.js';
 
 const score = (value: number) => ({ status: 'score', score: value });
@@ -153,5 +153,27 @@ describe('meanScore', () => {
   it('is null where none is readable', () => {
     expect(meanScore([parseVerdict('', additive)])).toEqual({ score: null, valid: 0, unparseable: 1 });
     expect(meanScore([])).toEqual({ score: null, valid: 0, unparseable: 0 });
+  });
+});
+
+describe('where a verdict stands', () => {
+  it.each([
+    ['Good.\nScore: 4/5', 'Score:', '4/5'],
+    ['score: 1 then\n**Score**: 3.5 points', 'Score**:', '3.5'],
+  ])('in %j', (text, marker, score) => {
+    const place = verdictPlace(text, additive)!;
+    expect(text.slice(...place.marker)).toBe(marker);
+    expect(text.slice(...place.score!)).toBe(score);
+  });
+
+  it('is a word where scores are words', () => {
+    const words = { ...additive, verdict: { marker: 'score :', words: { four: 4 }, min: 0, max: 5 } };
+    const place = verdictPlace('so score : four .', words)!;
+    expect('so score : four .'.slice(...place.score!)).toBe('four');
+  });
+
+  it('is nowhere without a marker, and has no score where none can be read', () => {
+    expect(verdictPlace('4 out of 5', additive)).toBeNull();
+    expect(verdictPlace('Score: high', additive)!.score).toBeNull();
   });
 });

@@ -3,16 +3,18 @@ import type { JSX } from 'preact';
 import { go, place, VIEWS, type View } from './address.js';
 import { Compare } from './compare.jsx';
 import { ControlBar } from './control-bar.jsx';
+import { Episodes } from './episodes.jsx';
 import { Go } from './go.jsx';
 import { connected, failure, head, run, runs } from './live.js';
 import { Progress } from './progress.jsx';
+import { Script } from './script.jsx';
 import { Stage } from './stage.jsx';
 import { TimeBar } from './time-bar.jsx';
 
 const SHOWN: { readonly [V in View]: () => JSX.Element } = {
   stage: () => <Stage />,
-  script: () => <p>…</p>,
-  episodes: () => <p>…</p>,
+  script: () => <Script />,
+  episodes: () => <Episodes />,
   progress: () => <Progress />,
   compare: () => <Compare />,
 };
