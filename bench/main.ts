@@ -1,11 +1,13 @@
 /**
  * `npm run bench`: what this machine does. Alone (own.ts), beside the Python stack
- * (`--peers`, peers/contest.ts), the log (`--log`, log.ts), or adapters and memory (`--lora`, lora.ts).
+ * (`--peers`, peers/contest.ts), the log (`--log`, log.ts), adapters and memory (`--lora`, lora.ts), or what watching costs
+ * (`--inspect`, inspect.ts).
  * Progress goes to stderr, tables to stdout. Exit code 0 fine, 1 failed or not the same numbers, 2 wrong usage.
  */
 import { writeFileSync } from 'node:fs';
 import { CommanderError } from 'commander';
 import { describe, exitCodeOf } from '../src/cli/failure.js';
+import { measureInspect } from './inspect.js';
 import { measureLog } from './log.js';
 import { measureLora } from './lora.js';
 import { type BenchOptions, parseOptions } from './options.js';
@@ -26,13 +28,15 @@ async function main(): Promise<void> {
   const options = optionsOrExit();
   if (options === null) return;
   try {
-    const measure = options.lora
-      ? measureLora
-      : options.log
-        ? measureLog
-        : options.peers
-          ? measurePeers
-          : measureOwn;
+    const measure = options.inspect
+      ? measureInspect
+      : options.lora
+        ? measureLora
+        : options.log
+          ? measureLog
+          : options.peers
+            ? measurePeers
+            : measureOwn;
     const figures = await measure(options);
     if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(figures, null, 2)}\n`);
   } catch (error) {

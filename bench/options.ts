@@ -16,6 +16,8 @@ export interface BenchOptions {
   readonly log: boolean;
   /** A whole iteration of a model of 30M parameters, with adapters and without: time and peak memory. */
   readonly lora: boolean;
+  /** What watching a live run costs it. */
+  readonly inspect: boolean;
   /** Of the long log, about. */
   readonly messages: number;
   /** The iteration in the sizes of `soliloquy run --quick`. */
@@ -46,6 +48,7 @@ const EXAMPLES = `
 Examples
   npm run bench                                            this project alone, the default model
   npm run bench -- --log                                   recording and replaying, a log of a million messages
+  npm run bench -- --inspect                               what the inspector costs a live run
   npm run bench -- --lora                                  30M parameters: memory and time with adapters and without
   npm run bench -- --peers --python ~/venv/bin/python      against transformers, a lean torch loop, torch eager and TRL
   npm run bench -- --peers --sizes S --only sampling --rounds 5 --json bench.json
@@ -58,9 +61,9 @@ const OF_PEERS = ['sizes', 'only', 'workers', 'python'] as const;
 
 function refuseWithoutPeers(command: Command): void {
   if (command.opts<{ peers?: true }>().peers) return;
-  const { lora } = command.opts<{ lora?: true }>();
+  const { lora, inspect } = command.opts<{ lora?: true; inspect?: true }>();
   const alone = OF_PEERS.find(
-    (name) => command.getOptionValueSource(name) === 'cli' && !(lora && name === 'workers'),
+    (name) => command.getOptionValueSource(name) === 'cli' && !((lora || inspect) && name === 'workers'),
   );
   if (alone !== undefined) command.error(`error: --${alone} needs --peers`);
 }
@@ -78,8 +81,9 @@ export function parseOptions(
       '--lora',
       'one DPO iteration of a 30M model, all weights and adapters: time, peak memory, estimate',
     )
+    .option('--inspect', 'what watching a live run costs it: alone, its events read, the page open')
     .option('--messages <n>', 'with --log: length of the long log, about', wholeNumber(1000), 1_000_000)
-    .option('--quick', 'with --peers: the whole iteration in the small sizes of `soliloquy run --quick`')
+    .option('--quick', 'with --peers, --inspect: the small sizes of `soliloquy run --quick`')
     .option('--sizes <list>', 'with --peers: XS, S, M', listOf(SIZE_NAMES), [...SIZE_NAMES])
     .option('--only <list>', `with --peers: ${PARTS.join(', ')}`, listOf(PARTS), [...PARTS])
     .option('--rounds <n>', 'interleaved rounds (default: 7, with --peers 3)', wholeNumber(1, 1000))
@@ -105,6 +109,7 @@ export function parseOptions(
     peers?: true;
     log?: true;
     lora?: true;
+    inspect?: true;
     messages: number;
     quick?: true;
     sizes: readonly SizeName[];
@@ -119,6 +124,7 @@ export function parseOptions(
     peers: given.peers ?? false,
     log: given.log ?? false,
     lora: given.lora ?? false,
+    inspect: given.inspect ?? false,
     messages: given.messages,
     quick: given.quick ?? false,
     sizes: given.sizes,

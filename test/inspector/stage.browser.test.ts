@@ -324,7 +324,9 @@ describe.skipIf(!hasBrowser)('the page (skipped where there is no chromium)', ()
     await dialog.getByText('--at M1 --cast.judge constant:3 --inspect').waitFor();
     await dialog.getByRole('button', { name: 'Start the fork' }).click();
     await page.waitForURL((now) => now.port !== new URL(url).port);
-    const name = await page.getByLabel('Run').first().inputValue();
+    const picked = () => page.getByLabel('Run').first().inputValue();
+    await expect.poll(picked, { timeout: 60_000 }).not.toBe('');
+    const name = await picked();
     const forked = JSON.parse(
       readFileSync(join(folder.path, 'runs', name, 'config.json'), 'utf8'),
     ) as Config & {

@@ -129,7 +129,7 @@ function Facts({ name, at }: { readonly name: string; readonly at: RoleMoment | 
       {name === 'episode' && id !== undefined && (
         <>
           {' '}
-          · last touched: <Go to={{ view: 'episodes', query: { id } }}>episode {id}</Go>
+          · last touched: <Go to={{ view: 'episodes', query: { episode: id } }}>episode {id}</Go>
         </>
       )}{' '}
       · <Go to={{ view: 'script', query: { role: name } }}>its script</Go>
@@ -166,7 +166,7 @@ export function LargeChart({ name, svg, at }: LargeProps) {
         >
           Context
         </button>
-        <Go to={{ query: { chart: '', context: '' } }}>All six</Go>
+        <Go to={{ query: { chart: '', context: '' } }}>All</Go>
       </div>
       <div class="large-body">
         <section

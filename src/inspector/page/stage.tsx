@@ -1,5 +1,5 @@
 /**
- * The stage: the six statecharts, all at a glance or one of them large, lit up with the state at the moment that is looked at.
+ * The stage: the statecharts, all at a glance or one of them large, lit up with the state at the moment that is looked at.
  */
 import './stage.css';
 import { signal } from '@preact/signals';
