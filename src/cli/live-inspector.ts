@@ -33,7 +33,7 @@ export interface InspectorSetup extends Shown {
   readonly from: number;
 }
 
-const BATCH_MS = 100;
+const BATCH_MS = 200;
 
 export interface LiveInspector {
   readonly url: string | null;

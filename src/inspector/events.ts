@@ -6,8 +6,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { OpenRun } from './house.js';
 import { headOf } from './reading.js';
 
-/** Events of one page are no closer than this. */
-const EVERY_MS = 100;
+/** Events of one page are no closer than this: enough to see a run flow, and little of its time. */
+const EVERY_MS = 250;
 /** A page hears something at least so often, so that a dead connection is seen. */
 const ALIVE_MS = 15_000;
 

@@ -38,7 +38,7 @@ export interface WatchOptions {
 }
 
 /** How often a file is looked at for new lines. */
-const POLL_MS = 100;
+const POLL_MS = 200;
 /** Work at a stretch before others have their turn. */
 const STRETCH_MS = 12;
 

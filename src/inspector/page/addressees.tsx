@@ -4,7 +4,7 @@
  */
 import type { Moment } from '../moments.js';
 import { Go } from './go.jsx';
-import { moment } from './live.js';
+import { isFlowing, moment } from './live.js';
 
 const ADDRESSEES = [
   'user',
@@ -61,7 +61,7 @@ function Way({ from, to }: { readonly from: string; readonly to: string }) {
   return (
     <svg class="way" aria-hidden="true">
       <line x1={x1} x2={x1} y1="0" y2="12" />
-      <line x1={x1} x2={x2} y1="12" y2="12" class="along" />
+      <line x1={x1} x2={x2} y1="12" y2="12" class={isFlowing.value ? '' : 'along'} />
       <line x1={x2} x2={x2} y1="12" y2="6" />
       <g style={{ transform: `translateX(${x2})`, transformBox: 'view-box' }}>
         <path d="M0 0 L5 7 L-5 7 Z" />

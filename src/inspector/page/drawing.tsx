@@ -4,6 +4,7 @@
  */
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import type { RoleMoment } from '../moments.js';
+import { isFlowing } from './live.js';
 
 /** `working.collecting` lights up `working` too. */
 const isWithin = (state: string, id: string): boolean => state === id || state.startsWith(`${id}.`);
@@ -44,7 +45,7 @@ function firedIn(root: Element, { at, taken }: DrawingProps): Element[] {
   return [...new Set([...lines, ...arrows])];
 }
 
-const isCalm = (): boolean => matchMedia('(prefers-reduced-motion: reduce)').matches;
+const isCalm = (): boolean => isFlowing.peek() || matchMedia('(prefers-reduced-motion: reduce)').matches;
 
 /** Light runs along an arrow once. */
 function run(arrow: Element): void {

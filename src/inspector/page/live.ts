@@ -20,6 +20,8 @@ export const head = signal<RunHead | null>(null);
 export const newest = signal<Moment | null>(null);
 /** Everybody's state at the moment that is looked at. */
 export const moment = signal<Moment | null>(null);
+/** The page follows a run that is under way: then the newest state is shown, and nothing moves that costs the run its time. */
+export const isFlowing = computed(() => seq.value === null && head.value?.control === 'running');
 export const connected = signal(false);
 export const failure = signal<string | null>(null);
 
