@@ -202,6 +202,7 @@ function whereThingsLie(end: Told, config: Config): string {
     status === 'finished'
       ? [
           'Try next:',
+          `  npx soliloquy inspect ${at}     see it: statecharts, messages, episodes, numbers`,
           `  npx soliloquy fork ${at} --at M1 --cast.judge frozen:M1     what the moving judge is worth`,
           `  npx soliloquy run hacking --seed ${config.seed}          reward hacking, seen against the true score`,
           `  npx soliloquy why ${at} M${config.iterations + 1}     what is behind the last version`,
