@@ -12,7 +12,13 @@ import { versionOf } from '../src/protocol/ids.js';
 import type { Outgoing } from '../src/protocol/messages.js';
 import { type Lock, takeLock } from '../src/store/lock.js';
 import { type ForkSeam, type RunConfig, readRunConfig } from '../src/store/run-config.js';
-import { type Manifest, type RunFolder, readManifest, runFolder } from '../src/store/run-folder.js';
+import {
+  type Manifest,
+  type RunFolder,
+  readManifest,
+  removeDrafts,
+  runFolder,
+} from '../src/store/run-folder.js';
 import { inheritedConsent } from './command/consent.js';
 import { createKeeper, type Keeper } from './keeper.js';
 import { createParts, type Machinery, type Parts } from './parts.js';
@@ -182,12 +188,9 @@ const failed = (path: string, reason: string, count: number) =>
     fix: `go on from before the failure with what caused it changed: soliloquy fork ${path} --at ${Math.max(0, count - 1)} --set …`,
   });
 
-const DRAFT = /\.\d+\.(tmp|part)$|^lock\.\d+$/;
-
 /** Drafts of a dead process, and versions that the log doesn't know. */
 function clean(folder: RunFolder, known: ReadonlySet<string>): void {
-  for (const entry of readdirSync(folder.path, { recursive: true, withFileTypes: true }))
-    if (entry.isFile() && DRAFT.test(entry.name)) rmSync(join(entry.parentPath, entry.name), { force: true });
+  removeDrafts(folder.path);
   if (!existsSync(folder.models)) return;
   for (const name of readdirSync(folder.models))
     if (!known.has(name)) rmSync(join(folder.models, name), { recursive: true, force: true });

@@ -17,7 +17,13 @@ import type { Envelope, MessageType, Outgoing } from '../src/protocol/messages.j
 import { writeAtomic } from '../src/store/files.js';
 import { type Lock, takeLock } from '../src/store/lock.js';
 import { configText, type RunConfig } from '../src/store/run-config.js';
-import { createRunFolder, type Manifest, type RunFolder, runFolder } from '../src/store/run-folder.js';
+import {
+  createRunFolder,
+  type Manifest,
+  type RunFolder,
+  removeDrafts,
+  runFolder,
+} from '../src/store/run-folder.js';
 import { commandConsent } from './command/consent.js';
 import { settledFormat } from './format.js';
 import { checkPinned } from './hub-ids.js';
@@ -93,6 +99,7 @@ export async function createRun(options: RunOptions): Promise<Run> {
     });
     createRunFolder(out);
     lock = takeLock(folder.lock, out);
+    removeDrafts(out);
     const text = configText({ ...config, used: usedBy(parts, versions) });
     writeAtomic(folder.config, text);
     await parts.store.save(versionOf(0));

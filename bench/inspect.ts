@@ -1,6 +1,7 @@
 /**
  * `npm run bench -- --inspect`: what watching costs a live run. The default run alone, with `--inspect` and a reader of its events,
- * and with the page open in Debian's chromium on this same machine, in turn. The time is the log's own: first message to last.
+ * and with the page open in Debian's chromium on this same machine, in turn. The time is the log's own: first message to last. Then
+ * what opening a long log takes (inspect-long.ts).
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
@@ -12,12 +13,12 @@ import { packageRoot } from '../src/cli/package.js';
 import { readLog } from '../src/log/reader.js';
 import { SoliloquyError } from '../src/protocol/errors.js';
 import { runFolder } from '../src/store/run-folder.js';
+import { CHROMIUM, measureOpening } from './inspect-long.js';
 import type { BenchOptions } from './options.js';
 import { machineLine } from './own.js';
 import { median, range, tableOf } from './report.js';
 
 const ROUNDS = 5;
-const CHROMIUM = process.env.SOLILOQUY_CHROMIUM ?? '/usr/bin/chromium';
 
 type Way = 'alone' | 'events' | 'page';
 /** Begins watching; the returned function ends it. */
@@ -88,7 +89,8 @@ async function ran(out: string, workers: number, small: boolean, watch: Watch | 
 
 const WATCH: { readonly [W in Way]: Watch | null } = { alone: null, events: readEvents, page: openPage };
 
-export async function measureInspect({ quick, workers, rounds = ROUNDS }: BenchOptions): Promise<object> {
+export async function measureInspect(options: BenchOptions): Promise<object> {
+  const { quick, workers, messages, rounds = ROUNDS } = options;
   const ways: readonly Way[] = existsSync(CHROMIUM) ? ['alone', 'events', 'page'] : ['alone', 'events'];
   const under = mkdtempSync(join(tmpdir(), 'soliloquy-inspect-'));
   const seconds: Record<Way, number[]> = { alone: [], events: [], page: [] };
@@ -115,5 +117,6 @@ export async function measureInspect({ quick, workers, rounds = ROUNDS }: BenchO
   ]);
   process.stdout.write(`${tableOf(['a default run', 'time', 'slower by'], rows)}\n`);
   if (ways.length < 3) process.stdout.write(`no chromium at ${CHROMIUM}: the page was not measured\n`);
-  return { machine: machineLine(), seconds };
+  const opening = await measureOpening(messages);
+  return { machine: machineLine(), seconds, opening };
 }

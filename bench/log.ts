@@ -106,12 +106,17 @@ const LONG: ConfigPart = {
 /** Messages of an ask, about. */
 const EACH = 47;
 
-async function measureLong({ messages: wanted }: BenchOptions, under: string) {
+/** A run of about so many messages, of a scripted model. */
+export function recordLong(wanted: number, out: string): Promise<Ran> {
   const asks = Math.round(wanted / EACH / 2);
   const config = resolveConfig(worldPresets.microworld ?? {}, LONG, { invent: { asks }, iterations: 2 });
-  const out = join(under, 'long');
   process.stderr.write(`  making a log of about ${wanted} messages\n`);
-  const { messages, seconds } = await ran(config, out, { createModel: () => createScriptedModel() });
+  return ran(config, out, { createModel: () => createScriptedModel() });
+}
+
+async function measureLong({ messages: wanted }: BenchOptions, under: string) {
+  const out = join(under, 'long');
+  const { messages, seconds } = await recordLong(wanted, out);
   const bytes = statSync(join(out, 'messages.jsonl')).size;
   process.stderr.write('  replaying it\n');
   const memory: number[] = [];

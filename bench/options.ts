@@ -82,7 +82,12 @@ export function parseOptions(
       'one DPO iteration of a 30M model, all weights and adapters: time, peak memory, estimate',
     )
     .option('--inspect', 'what watching a live run costs it: alone, its events read, the page open')
-    .option('--messages <n>', 'with --log: length of the long log, about', wholeNumber(1000), 1_000_000)
+    .option(
+      '--messages <n>',
+      'with --log, --inspect: length of the long log, about',
+      wholeNumber(1000),
+      1_000_000,
+    )
     .option('--quick', 'with --peers, --inspect: the small sizes of `soliloquy run --quick`')
     .option('--sizes <list>', 'with --peers: XS, S, M', listOf(SIZE_NAMES), [...SIZE_NAMES])
     .option('--only <list>', `with --peers: ${PARTS.join(', ')}`, listOf(PARTS), [...PARTS])

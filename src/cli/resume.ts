@@ -1,14 +1,17 @@
 /**
  * `soliloquy resume`: goes on with a run after a crash, a stop, a full disk.
  */
+import { existsSync } from 'node:fs';
 import { Command } from 'commander';
 import { resumeRun } from '../../actors/resume.js';
 import { readRunConfig } from '../store/run-config.js';
+import { runFolder } from '../store/run-folder.js';
 import { type AllowCommand, addAllowCommand, allowed } from './allow-command.js';
 import { inCache } from './hub.js';
 import { printJson } from './options.js';
 import { assetsFolder } from './package.js';
-import { machineryOf, type RunMachinery, runToEnd, withRunMachinery } from './running.js';
+import { machineryOf, type RunMachinery, reported, runToEnd, withRunMachinery } from './running.js';
+import { foldReport, reportFile } from './write-report.js';
 
 const EXAMPLES = `
 The run ends with the outcome that it would have had without the interruption, if --backend is the one that it was begun with
@@ -35,6 +38,9 @@ async function resume(path: string, options: RunMachinery & AllowCommand): Promi
   });
   if (!options.json) for (const note of notes) process.stderr.write(`${note}\n`);
   if (run === null) {
+    // It may have died between its last message and its report.
+    const folder = runFolder(path);
+    if (!existsSync(reportFile(folder))) await reported(folder, await foldReport(folder.log), options);
     if (options.json) printJson({ status: 'finished', run: path, messages, resumed: false });
     else process.stdout.write(`${path} is finished: nothing to do.\n`);
     return;

@@ -112,7 +112,11 @@ async function watched(run: Run, options: InspectorFlags): Promise<LiveInspector
 }
 
 /** The report's file; null, with the reason told, where it couldn't be written: a run doesn't fail by that. */
-async function reported(folder: RunFolder, folded: Folded, { json, quiet }: Showing): Promise<string | null> {
+export async function reported(
+  folder: RunFolder,
+  folded: Folded,
+  { json, quiet }: Showing,
+): Promise<string | null> {
   const file = reportFile(folder);
   try {
     const begun = performance.now();

@@ -1,7 +1,7 @@
 /**
  * The layout of a run's folder, and its manifest. Owns names and atomic writing; knows nothing of what is in the files.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { reasonOf, SoliloquyError } from '../protocol/errors.js';
@@ -62,6 +62,14 @@ const holdsSomething = (path: string): boolean =>
   readdirSync(path, { recursive: true, withFileTypes: true }).some(
     (entry) => !entry.isDirectory() && !/^lock(\.|$)|\.tmp$/.test(entry.name),
   );
+
+const DRAFT = /\.\d+\.(tmp|part)$|^lock\.\d+$/;
+
+/** What a dead process left half-written. For who holds the lock. */
+export function removeDrafts(path: string): void {
+  for (const entry of readdirSync(path, { recursive: true, withFileTypes: true }))
+    if (entry.isFile() && DRAFT.test(entry.name)) rmSync(join(entry.parentPath, entry.name), { force: true });
+}
 
 /** Makes the folder of a new run; one that holds anything already is refused. */
 export function createRunFolder(path: string): RunFolder {

@@ -42,7 +42,8 @@ export async function soliloquyJson<T>(...args: readonly string[]): Promise<T> {
 /** A folder that goes when the file's tests are over. */
 export function temporaryFolder(): string {
   const dir = mkdtempSync(join(tmpdir(), 'soliloquy-cli-'));
-  afterAll(() => rmSync(dir, { recursive: true, force: true }));
+  // A program that a failed test has left behind may still be writing.
+  afterAll(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 }));
   return dir;
 }
 
