@@ -3,7 +3,7 @@
  * and, on a thread beside a live run, by `--inspect`.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { machines } from '../../actors/machines.js';
@@ -19,6 +19,7 @@ import { meanScore, verdictPlace } from '../stages/judge.js';
 import { readRunConfig } from '../store/run-config.js';
 import { freeName, runFolder } from '../store/run-folder.js';
 import { systemClock } from './options.js';
+import { packageRoot } from './package.js';
 
 /** A run that is live in this process. */
 export interface LiveRun {
@@ -60,8 +61,7 @@ export function createHouse({ run, live }: HouseOptions): BoundHouse {
   const home = basename(folder);
   const opened = new Map<string, OpenRun>();
   const children = new Set<ReturnType<typeof spawn>>();
-  // They take a second or so to place; the page asks for them at once.
-  const charts = drawCharts();
+  let charts: ReturnType<House['charts']> | undefined;
 
   const openNow = (name: string): OpenRun => {
     if (name !== home && !runsIn(beside).includes(name))
@@ -102,7 +102,7 @@ export function createHouse({ run, live }: HouseOptions): BoundHouse {
       findParting: firstDivergence,
       findOtherFacts: firstOtherFacts,
     },
-    charts: () => charts,
+    charts: () => (charts ??= drawCharts()),
     close() {
       for (const { watched } of opened.values()) watched.close();
       for (const child of children) child.kill('SIGINT');
@@ -110,10 +110,14 @@ export function createHouse({ run, live }: HouseOptions): BoundHouse {
   };
 }
 
-const drawCharts = async (): Promise<Readonly<Record<string, string>>> =>
-  Object.fromEntries(
-    await Promise.all(Object.entries(machines).map(async ([name, { svg }]) => [name, await svg()] as const)),
-  );
+/** As they lie in docs/, which a test keeps current: placing them anew costs a live run a second or two. */
+async function drawCharts(): Promise<Readonly<Record<string, string>>> {
+  const drawn = Object.entries(machines).map(async ([name, { svg }]) => {
+    const file = join(packageRoot(), 'docs', 'machines', `${name}.svg`);
+    return [name, existsSync(file) ? readFileSync(file, 'utf8') : await svg()] as const;
+  });
+  return Object.fromEntries(await Promise.all(drawn));
+}
 
 const argumentsOf = ({ at, cast, set, override }: ForkRequest): string[] => [
   ...['--at', at],
