@@ -112,8 +112,10 @@ export function VirtualList(props: VirtualListProps) {
     } else return;
     event.preventDefault();
   };
+  // A browser may tell of a scroll when the list is gone already.
   const heard = () => {
-    const { scrollTop, scrollHeight, clientHeight } = box.current!;
+    if (!box.current) return;
+    const { scrollTop, scrollHeight, clientHeight } = box.current;
     atEnd.current = scrollTop + clientHeight >= scrollHeight - rowHeight / scale.ratio;
   };
   const top = (box.current?.scrollTop ?? 0) - (virtual.scrollOffset ?? 0);
