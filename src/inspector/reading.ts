@@ -1,10 +1,12 @@
 /**
  * The pages' questions about one run, answered from its index and file. Every answer is JSON; nothing here changes anything.
  */
+
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { BodyOf, Candidate, Envelope } from '../protocol/messages.js';
+import { shellWord } from '../protocol/shell-word.js';
 import { refusal } from './door.js';
 import { type Ending, episodesIn, type ListedEpisode, listedEpisode } from './episodes.js';
 import { filterSchema, placeOf } from './filter.js';
@@ -122,9 +124,6 @@ export function place(run: OpenRun, query: URLSearchParams) {
   const { seqs } = run.watched.finder.find(parsed(filterSchema, query));
   return { place: placeOf(seqs, seqIn(run, query)), total: seqs.length };
 }
-
-const shellWord = (text: string): string =>
-  /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 
 export function message(run: OpenRun, text: string) {
   const { index } = run.watched;

@@ -8,6 +8,7 @@
  */
 import { z } from 'zod';
 import { SoliloquyError } from './errors.js';
+import { shellWord } from './shell-word.js';
 
 /** `{name}` in an argument, SOLILOQUY_NAME in the environment. */
 export const PLACEHOLDERS = ['model', 'data', 'out', 'job'] as const;
@@ -99,7 +100,8 @@ export const environmentOf = (paths: CommandPaths): Record<string, string> =>
 /** As a person would type it: words that need it in single quotes. */
 export const commandLine = (words: readonly string[]): string =>
   words
-    .map((word) => (/^[\w@%+=:,./{}-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`))
+    // A placeholder is read as one.
+    .map((word) => (/^[\w@%+=:,./{}-]+$/.test(word) ? word : shellWord(word)))
     .join(' ');
 
 /** What is consented to: all of a command section that decides what is run. */

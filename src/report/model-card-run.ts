@@ -1,7 +1,9 @@
 /** What a model card says of a run: gathered from its log's record and its config. Nothing is computed anew. */
+
 import { type Config, resolveConfig } from '../protocol/config.js';
 import type { BodyOf } from '../protocol/messages.js';
 import { worldPresets } from '../protocol/presets.js';
+import { shellWord } from '../protocol/shell-word.js';
 import { flat } from './arms.js';
 import type { CardRun, CardVersion } from './model-card.js';
 import type { RunRecord } from './run-record.js';
@@ -31,9 +33,6 @@ function lineageOf(record: RunRecord, version: string): CardVersion[] {
     { version, from, trained, datasets, rows, judge, weightsHash, dataHash },
   ];
 }
-
-const shellWord = (text: string): string =>
-  /^[\w./:=,@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 
 /** `run` with every option that differs from the world's presets. */
 export function commandOf(config: Config): string {

@@ -1,8 +1,10 @@
 /**
  * Owns: how a run is made again: what its config changes, and the commands, from its config and its log alone.
  */
+
 import { type Config, resolveConfig } from '../protocol/config.js';
 import { worldPresets } from '../protocol/presets.js';
+import { shellWord } from '../protocol/shell-word.js';
 import { flat } from './arms.js';
 import type { Fork, ReportFacts } from './report-facts.js';
 
@@ -26,10 +28,6 @@ export function changesOf(config: Config): Change[] {
 export const valueText = (value: unknown): string =>
   value === undefined ? '–' : typeof value === 'string' ? value : JSON.stringify(value);
 
-/** For a POSIX shell. */
-const quoted = (text: string): string =>
-  /^[\w./:=@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
-
 /** A text that reads as JSON is quoted, so that it stays a text. */
 function setText(path: string, value: unknown): string {
   let isJson = typeof value !== 'string';
@@ -40,14 +38,14 @@ function setText(path: string, value: unknown): string {
     } catch {
       isJson = false;
     }
-  return quoted(`${path}=${isJson ? JSON.stringify(value) : String(value)}`);
+  return shellWord(`${path}=${isJson ? JSON.stringify(value) : String(value)}`);
 }
 
 const sets = (changes: Readonly<Record<string, unknown>>): string[] =>
   Object.entries(changes).map(([path, value]) => `--set ${setText(path, value)}`);
 
 const machineOf = (backend: string | null): string[] =>
-  backend === null ? [] : [`--backend ${quoted(backend)}`];
+  backend === null ? [] : [`--backend ${shellWord(backend)}`];
 
 /** Of a run that was made from the start. */
 export function runCommandText(config: Config, backend: string | null): string {
@@ -65,10 +63,10 @@ export function runCommandText(config: Config, backend: string | null): string {
 function forkCommandText({ parent, changes, overrides }: Fork, backend: string | null): string {
   const edits = overrides.map(
     ({ seq, fact, path, value }) =>
-      `--override ${quoted(`${fact.split(' ')[0]}@${seq}.${path}=${JSON.stringify(value)}`)}`,
+      `--override ${shellWord(`${fact.split(' ')[0]}@${seq}.${path}=${JSON.stringify(value)}`)}`,
   );
   return [
-    `npx soliloquy fork runs/${quoted(parent.run)}`,
+    `npx soliloquy fork runs/${shellWord(parent.run)}`,
     ...(edits.length === 0 ? [`--at ${parent.seq}`] : []),
     ...sets(changes),
     ...edits,
@@ -83,8 +81,8 @@ export function commandsOf(
 ): string[] {
   const first = runCommandText(run.initial, run.backend);
   return [
-    forks[0] ? `${first} --out runs/${quoted(forks[0].parent.run)}` : first,
+    forks[0] ? `${first} --out runs/${shellWord(forks[0].parent.run)}` : first,
     ...forks.map((fork) => forkCommandText(fork, run.backend)),
-    `npx soliloquy replay runs/${quoted(run.name)} --verify`,
+    `npx soliloquy replay runs/${shellWord(run.name)} --verify`,
   ];
 }

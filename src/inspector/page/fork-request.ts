@@ -1,4 +1,5 @@
 /** What is written into the fork's form, as a request to the server and as the command line that does the same. Pure. */
+import { shellWord } from '../../protocol/shell-word.js';
 import type { ForkRequest } from '../house.js';
 
 export const CAST_ROLES = ['generator', 'responder', 'judge', 'trainer'] as const;
@@ -34,9 +35,6 @@ export function requestOf({ at, cast, set, override }: ForkForm, parent: Casts):
   };
 }
 
-const quoted = (word: string): string =>
-  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
-
 export function commandOf(folder: string, { at, cast, set, override }: ForkRequest): string {
   const words = [
     ...['soliloquy', 'fork', folder, '--at', at],
@@ -45,7 +43,7 @@ export function commandOf(folder: string, { at, cast, set, override }: ForkReque
     ...override.flatMap((one) => ['--override', one]),
     '--inspect',
   ];
-  return words.map(quoted).join(' ');
+  return words.map(shellWord).join(' ');
 }
 
 const TRAINERS = ['dpo', 'sft-positives', 'ipo', 'irpo', 'spin', 'cream'];

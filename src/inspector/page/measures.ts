@@ -1,5 +1,7 @@
 /** What the numbers of an evaluation are called, and how they are written. Names are those of the log (`evaluation.made`). */
+
 import type { Metric } from '../../protocol/messages.js';
+import { shellWord } from '../../protocol/shell-word.js';
 import { fixed, percent, written } from './plot-scale.js';
 
 export interface Measure {
@@ -141,9 +143,5 @@ export const valueText = (measure: Measure, value: number): string =>
 export const intervalText = (measure: Measure, { interval }: Metric): string =>
   interval === null ? '' : `[${figures(measure, interval.low)}, ${figures(measure, interval.high)}]`;
 
-/** In a shell, as it stands. */
-const quoted = (text: string): string =>
-  /^[\w./:@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
-
 export const whyCommand = (run: string, version: string, metric: string): string =>
-  `soliloquy why ${[run, version, metric].map(quoted).join(' ')}`;
+  `soliloquy why ${[run, version, metric].map(shellWord).join(' ')}`;
