@@ -7,6 +7,7 @@ import { type MachineState, type Replayed, replayRun } from '../../actors/replay
 import { SoliloquyError } from '../protocol/errors.js';
 import type { Envelope } from '../protocol/messages.js';
 import { decimal, printJson, systemClock, wholeNumber } from './options.js';
+import { createPace } from './pace.js';
 
 interface Options {
   readonly verify?: true;
@@ -101,11 +102,9 @@ const indented = (context: MachineState['context']): string =>
 
 /** Waits between messages as long as the run did, at `speed`. */
 function follower(speed: number, json: boolean): (envelope: Envelope) => Promise<void> {
-  let first: { readonly log: number; readonly here: number } | undefined;
+  const pace = createPace(speed, systemClock);
   return async (envelope) => {
-    first ??= { log: envelope.at, here: systemClock.now() };
-    const wait = (envelope.at - first.log) / speed - (systemClock.now() - first.here);
-    if (wait > 0) await new Promise((done) => setTimeout(done, wait));
+    await pace(envelope);
     if (json) return printJson(envelope);
     const { seq, from, to, type, cause } = envelope;
     process.stdout.write(

@@ -13,6 +13,7 @@ import type { Envelope } from '../protocol/messages.js';
 import { readRunConfig } from '../store/run-config.js';
 import { runFolder } from '../store/run-folder.js';
 import { systemClock } from './options.js';
+import { createPace } from './pace.js';
 
 export interface FeedOptions extends Wording {
   readonly run: string;
@@ -33,7 +34,7 @@ export async function feedStately(relay: StatelyRelay, options: FeedOptions): Pr
   const index = openIndex(runFolder(run).log);
   const staging = createStaging(readRunConfig(run).initial);
   const known = new Set<string>();
-  const pace = createPace(speed);
+  const pace = speed === undefined ? null : createPace(speed, systemClock, signal);
   const tell = (envelope: Envelope): void => {
     staging.take(envelope);
     const { to, at } = envelope;
@@ -56,7 +57,7 @@ export async function feedStately(relay: StatelyRelay, options: FeedOptions): Pr
       while (index.grow());
       for (; seq < index.count && !signal.aborted; seq++) {
         const envelope = index.read(seq);
-        await pace(envelope, signal);
+        await pace?.(envelope);
         tell(envelope);
         if (seq % STRETCH === 0) await wait(0);
       }
@@ -65,17 +66,6 @@ export async function feedStately(relay: StatelyRelay, options: FeedOptions): Pr
   } finally {
     index.close();
   }
-}
-
-/** Waits between messages as long as the run did, at `speed`. */
-function createPace(speed: number | undefined): (envelope: Envelope, signal: AbortSignal) => Promise<void> {
-  let first: { readonly log: number; readonly here: number } | undefined;
-  return async ({ at }, signal) => {
-    if (speed === undefined) return;
-    first ??= { log: at, here: systemClock.now() };
-    const due = first.here + (at - first.log) / speed - systemClock.now();
-    if (due > 1) await wait(due, undefined, { signal }).catch(() => undefined);
-  };
 }
 
 export interface OpenStately {

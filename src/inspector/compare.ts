@@ -2,12 +2,12 @@
  * Two runs side by side: in what their configs differ, whether one was forked from the other, where their logs first part, and
  * the messages around. Where logs part is looked for beside the requests and kept: a log only grows, so a parting that was found stays.
  */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { runFolder } from '../store/run-folder.js';
 import { refusal } from './door.js';
 import type { House, OpenRun } from './house.js';
+import { jsonIn } from './json-file.js';
 import type { Row } from './run-index.js';
 
 /** So many whole lines of a log are to be read. */
@@ -72,13 +72,9 @@ const leaves = (value: unknown, path = ''): [string, unknown][] =>
     ? Object.entries(value).flatMap(([key, inner]) => leaves(inner, path === '' ? key : `${path}.${key}`))
     : [[path, value]];
 
-function jsonIn(file: string): Json {
-  try {
-    const found: unknown = JSON.parse(readFileSync(file, 'utf8'));
-    return isObject(found) ? found : {};
-  } catch {
-    return {};
-  }
+function objectIn(file: string): Json {
+  const found = jsonIn(file);
+  return isObject(found) ? found : {};
 }
 
 export function changesBetween(a: unknown, b: unknown): ConfigChange[] {
@@ -92,13 +88,13 @@ export function changesBetween(a: unknown, b: unknown): ConfigChange[] {
 
 /** `initial` is what a fork's parent was made with, `fork` where it left it: no config of its own. */
 const configOf = ({ folder }: OpenRun): Json => {
-  const { initial: _, fork: _seam, ...config } = jsonIn(runFolder(folder).config);
+  const { initial: _, fork: _seam, ...config } = objectIn(runFolder(folder).config);
   return config;
 };
 
 const parentSchema = z.object({ parent: z.object({ run: z.string(), seq: z.number() }) });
 function forkOf({ name, folder }: OpenRun): Compared['forks'] {
-  const found = parentSchema.safeParse(jsonIn(join(folder, 'manifest.json')));
+  const found = parentSchema.safeParse(objectIn(join(folder, 'manifest.json')));
   if (!found.success) return [];
   const { run, seq } = found.data.parent;
   return [{ run: name, parent: run, seq }];
@@ -140,7 +136,7 @@ function searchOf(house: House, a: OpenRun, b: OpenRun): Search {
 const isAbout = ({ counts }: Search, a: LogSoFar, b: LogSoFar): boolean =>
   counts[0] === a.lines && counts[1] === b.lines;
 
-const statusOf = ({ folder }: OpenRun): unknown => jsonIn(join(folder, 'manifest.json')).status;
+const statusOf = ({ folder }: OpenRun): unknown => objectIn(join(folder, 'manifest.json')).status;
 const hasEnded = (run: OpenRun): boolean =>
   statusOf(run) !== 'running' && run.watched.progress().indexed > 0.999;
 

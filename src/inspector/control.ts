@@ -2,7 +2,7 @@
  * What the page may change, each only with the token: a live run is held, stepped, released, stopped; a fork is started.
  */
 import { z } from 'zod';
-import { refusal } from './door.js';
+import { refusal, valid } from './door.js';
 import type { House, OpenRun, Started } from './house.js';
 import { headOf, type RunHead } from './reading.js';
 
@@ -29,15 +29,8 @@ const forkSchema = z.strictObject({
     .default([]),
 });
 
-function valid<T>(schema: z.ZodType<T>, body: unknown): T {
-  const found = schema.safeParse(body);
-  if (found.success) return found.data;
-  const [issue] = found.error.issues;
-  throw refusal(400, `${issue?.path.join('.') || 'body'}: ${issue?.message ?? 'wrong'}`);
-}
-
 export function act(run: OpenRun, body: unknown): RunHead {
-  const { action } = valid(actionSchema, body);
+  const { action } = valid(actionSchema, body, 'body');
   if (run.control === null)
     throw refusal(
       409,
@@ -50,4 +43,4 @@ export function act(run: OpenRun, body: unknown): RunHead {
 }
 
 export const startFork = (house: House, run: OpenRun, body: unknown): Promise<Started> =>
-  house.fork(run, valid(forkSchema, body));
+  house.fork(run, valid(forkSchema, body, 'body'));

@@ -4,17 +4,23 @@
  */
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { z } from 'zod';
 import { SoliloquyError } from '../protocol/errors.js';
+import { isOfThisMachine } from '../serve/door.js';
 
 export const refusal = (status: number, message: string, fix?: string): SoliloquyError =>
   new SoliloquyError('usage', message, { status, ...(fix === undefined ? {} : { fix }) });
 
-const NAMES: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
+/** What a request brings, as the schema has it; else 400 with what is wrong. `whole`: the name of all of it. */
+export function valid<T>(schema: z.ZodType<T>, given: unknown, whole: 'query' | 'body'): T {
+  const found = schema.safeParse(given);
+  if (found.success) return found.data;
+  const [issue] = found.error.issues;
+  throw refusal(400, `${issue?.path.join('.') || whole}: ${issue?.message ?? 'wrong'}`);
+}
 
 /** A secret, not a draw of the simulation. */
 export const newToken = (): string => randomBytes(24).toString('base64url');
-
-const nameIn = (host: string): string => host.replace(/:\d+$/, '').toLowerCase();
 
 /** A person follows a link to the page, such as from one run's page to its fork's: nothing of the answer reaches the page with the link. */
 const isFollowedLink = ({ method, headers }: IncomingMessage): boolean =>
@@ -26,7 +32,7 @@ const isFollowedLink = ({ method, headers }: IncomingMessage): boolean =>
 /** Throws 403 for a foreign Host, Origin or page. `isPage`: what is asked for is the page itself, to which others may link. */
 export function checkCaller(request: IncomingMessage, isPage = false): void {
   const { host = '', origin } = request.headers;
-  if (!NAMES.has(nameIn(host)))
+  if (!isOfThisMachine(host))
     throw refusal(403, 'this server is for this machine only', 'open it as http://127.0.0.1:PORT');
   if (origin !== undefined && origin !== `http://${host}`)
     throw refusal(403, `a page of ${origin} may not ask here`);

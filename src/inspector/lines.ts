@@ -2,9 +2,9 @@
  * Follows a log's file: whole lines from where the last reading ended, each checked against the chain. The file may be growing
  * under another process. Owns the file handle. A last line that is not whole yet waits for its rest.
  */
-import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { checkBytes, GENESIS } from '../log/chain.js';
-import { SoliloquyError } from '../protocol/errors.js';
+import { broken, checkThere } from '../log/reader.js';
 
 const BLOCK = 1 << 20;
 
@@ -27,22 +27,8 @@ export interface TailStart {
   readonly head: string;
 }
 
-const missing = (file: string) =>
-  new SoliloquyError('run.missing', `there is no log ${file}`, {
-    file,
-    fix: 'name the folder of a run, such as runs/paper-1',
-  });
-
-const broken = (file: string, seq: number) =>
-  new SoliloquyError('log.invalid', `${file}: chain broken at seq ${seq} (line ${seq + 1})`, {
-    file,
-    line: seq + 1,
-    seq,
-    fix: 'restore the file from a copy; `soliloquy replay RUN` says what is good',
-  });
-
 export function openTail(file: string, start: TailStart = { count: 0, bytes: 0, head: GENESIS }): Tail {
-  if (!existsSync(file)) throw missing(file);
+  checkThere(file);
   const fd = openSync(file, 'r');
   let { count, bytes, head } = start;
   let block = Buffer.allocUnsafe(BLOCK);

@@ -2,7 +2,6 @@
  * Folds a log's messages into what the Progress view shows. Memory grows with versions, iterations and training steps, not with
  * the log: no text is kept. What a judge's verdicts come to is told by the run's own measure (`ScoreOf`).
  */
-import { z } from 'zod';
 import { versionOf } from '../protocol/ids.js';
 import type { BodyOf, Envelope, Metric, Verdict } from '../protocol/messages.js';
 import type {
@@ -42,17 +41,7 @@ export const FOLDED: ReadonlySet<string> = new Set([
   ...['judgement.made', 'pair.made', 'pair.withheld'],
 ]);
 /** Messages that may say what a server's answers have cost. */
-export const BILLS: ReadonlySet<string> = new Set(['model.result', 'score.result', 'evaluation.billed']);
-
-const usageSchema = z.object({
-  usage: z.object({
-    requests: z.number().default(0),
-    promptTokens: z.number().default(0),
-    completionTokens: z.number().default(0),
-    cost: z.number().nullable().default(null),
-    currency: z.string().default(''),
-  }),
-});
+export const BILLS: ReadonlySet<string> = new Set(['model.result', 'evaluation.billed']);
 
 const countIn = (counts: Record<string | number, number | undefined>, key: string | number): void => {
   counts[key] = (counts[key] ?? 0) + 1;
@@ -115,12 +104,11 @@ function takeEpisode(state: State, { type, body, seq }: Envelope): void {
 }
 
 /** Who asked stands before the first `/` of a request's id: `judge/…`. */
-function takeBill({ usage }: State, { type, body, seq }: Envelope): void {
-  const found = usageSchema.safeParse(body);
-  if (!found.success) return;
-  const { id, version } = body as { readonly id?: string; readonly version?: string };
-  const who = (type as string) === 'evaluation.billed' ? `measuring ${version}` : (id ?? '').split('/')[0]!;
-  const { requests, promptTokens, completionTokens, cost, currency } = found.data.usage;
+function takeBill({ usage }: State, { body, seq }: Envelope): void {
+  const said = body as BodyOf<'model.result' | 'evaluation.billed'>;
+  if (!said.usage) return;
+  const who = 'version' in said ? `measuring ${said.version}` : said.id.split('/')[0]!;
+  const { requests, promptTokens, completionTokens, cost, currency } = said.usage;
   const own = usage.get(who);
   if (!own) {
     usage.set(who, { who, seq, requests, promptTokens, completionTokens, cost, currency });

@@ -2,26 +2,22 @@
  * The pages' questions about one run, answered from its index and file. Every answer is JSON; nothing here changes anything.
  */
 
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { BodyOf, Candidate, Envelope } from '../protocol/messages.js';
 import { shellWord } from '../protocol/shell-word.js';
-import { refusal } from './door.js';
+import { refusal, valid } from './door.js';
 import { type Ending, episodesIn, type ListedEpisode, listedEpisode } from './episodes.js';
 import { filterSchema, placeOf } from './filter.js';
 import type { House, OpenRun } from './house.js';
+import { jsonIn } from './json-file.js';
 import type { Row } from './run-index.js';
 
 const whole = z.coerce.number().int().min(0);
 const windowSchema = z.object({ from: whole.default(0), count: whole.max(500).default(100) });
 
-function parsed<T>(schema: z.ZodType<T>, query: URLSearchParams): T {
-  const found = schema.safeParse(Object.fromEntries(query));
-  if (found.success) return found.data;
-  const [issue] = found.error.issues;
-  throw refusal(400, `${issue?.path.join('.') || 'query'}: ${issue?.message ?? 'wrong'}`);
-}
+const parsed = <T>(schema: z.ZodType<T>, query: URLSearchParams): T =>
+  valid(schema, Object.fromEntries(query), 'query');
 
 function seqIn({ watched: { index } }: OpenRun, query: URLSearchParams): number {
   const { seq } = parsed(
@@ -38,14 +34,6 @@ function seqIn({ watched: { index } }: OpenRun, query: URLSearchParams): number 
     throw refusal(404, `there is no message ${seq}: the log holds ${index.count} so far`);
   return seq;
 }
-
-const readJson = (file: string): unknown => {
-  try {
-    return JSON.parse(readFileSync(file, 'utf8')) as unknown;
-  } catch {
-    return null;
-  }
-};
 
 export interface RunHead {
   readonly name: string;
@@ -104,8 +92,8 @@ export function runPage(house: House, run: OpenRun) {
     folder: run.folder,
     versions: versionsOf(run),
     roles: house.roles,
-    config: readJson(join(run.folder, 'config.json')),
-    manifest: readJson(join(run.folder, 'manifest.json')),
+    config: jsonIn(join(run.folder, 'config.json')),
+    manifest: jsonIn(join(run.folder, 'manifest.json')),
     types: used('type'),
     phases: used('phase'),
     hasTruth: run.truth !== undefined,

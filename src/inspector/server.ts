@@ -4,7 +4,6 @@
  */
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { extname, join, normalize } from 'node:path';
 import { reasonOf, SoliloquyError } from '../protocol/errors.js';
 import { readJson } from '../serve/door.js';
@@ -13,6 +12,7 @@ import { act, startFork } from './control.js';
 import { checkCaller, checkToken, refusal, setPolicy } from './door.js';
 import { streamEvents } from './events.js';
 import type { House, OpenRun } from './house.js';
+import { listenHere } from './listen.js';
 import { progress } from './progress.js';
 import {
   context,
@@ -146,20 +146,7 @@ export async function startInspector({ house, page, port }: InspectorOptions): P
   const server = createServer((request, response) => {
     answer(house, page, request, response).catch((error: unknown) => refuse(request, response, error));
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) =>
-      reject(
-        cause.code === 'EADDRINUSE'
-          ? new SoliloquyError('usage', `port ${port} is taken`, {
-              port,
-              fix: 'name another with --port, or 0',
-            })
-          : cause,
-      ),
-    );
-    server.listen(port, '127.0.0.1', resolve);
-  });
-  const at = (server.address() as AddressInfo).port;
+  const at = await listenHere(server, port, '--port');
   return {
     port: at,
     url: `http://127.0.0.1:${at}/#token=${house.token}`,

@@ -4,11 +4,10 @@
  * definition and newest snapshot, so that a late viewer sees all of them. What it is told is what leaves for the frame.
  */
 import { createServer, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { WebSocket, WebSocketServer } from 'ws';
 import { z } from 'zod';
-import { SoliloquyError } from '../protocol/errors.js';
 import { checkCaller } from './door.js';
+import { listenHere } from './listen.js';
 import type { StatelyMessage } from './stately-messages.js';
 
 const INSPECTOR = 'https://stately.ai/inspect';
@@ -120,20 +119,7 @@ export async function startRelay(port: number): Promise<StatelyRelay> {
     });
     socket.on('error', () => socket.terminate());
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) =>
-      reject(
-        new SoliloquyError(
-          'usage',
-          `port ${port} is taken`,
-          { port, fix: 'name another with --stately-port' },
-          { cause },
-        ),
-      ),
-    );
-    server.listen(port, '127.0.0.1', resolve);
-  });
-  const at = (server.address() as AddressInfo).port;
+  const at = await listenHere(server, port, '--stately-port');
   return {
     port: at,
     url: `http://127.0.0.1:${at}/`,

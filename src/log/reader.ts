@@ -85,7 +85,8 @@ export interface LogEnd {
   readonly size: number;
 }
 
-const broken = (file: string, count: number) =>
+/** The line after `count` good ones doesn't continue the chain. */
+export const broken = (file: string, count: number) =>
   new SoliloquyError('log.invalid', `${file}: chain broken at seq ${count} (line ${count + 1})`, {
     file,
     line: count + 1,
@@ -150,12 +151,17 @@ export async function* readLog(file: string): AsyncGenerator<Envelope, LogEnd> {
   }
 }
 
-function openForReading(file: string) {
+/** Throws `run.missing`. */
+export function checkThere(file: string): void {
   if (!existsSync(file))
     throw new SoliloquyError('run.missing', `there is no log ${file}`, {
       file,
       fix: 'name the folder of a run, such as runs/paper-1',
     });
+}
+
+function openForReading(file: string) {
+  checkThere(file);
   return createReadStream(file, { highWaterMark: 1 << 18 });
 }
 

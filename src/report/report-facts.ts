@@ -35,9 +35,6 @@ export interface ReportFacts {
   readonly forks: Fork[];
   /** What texts were made for → texts and their new tokens. */
   readonly made: Map<string, { texts: number; tokens: number }>;
-  /** Sums of what endpoints billed; empty where nothing was. */
-  readonly usage: Map<string, number>;
-  currency: string | null;
   /** Judgements to learn from that the world gave, ready-made; null: not told yet. */
   evaluations: number | null;
   configHash: string | null;
@@ -58,8 +55,6 @@ export const noFacts = (): ReportFacts => ({
   trained: new Map(),
   forks: [],
   made: new Map(),
-  usage: new Map(),
-  currency: null,
   evaluations: null,
   configHash: null,
   baseHash: null,
@@ -85,7 +80,6 @@ export function foldFact(into: ReportFacts, envelope: Envelope): void {
   gatherExample(into.examples, envelope);
   into.startedAt ??= at;
   into.endedAt = at;
-  addUsage(into, envelope.body);
   foldRun(into, envelope);
   foldWork(into, envelope);
 }
@@ -169,14 +163,4 @@ function addTexts(
   own.texts += outputs.length;
   own.tokens += outputs.reduce((sum, { ids }) => sum + ids.length, 0);
   made.set(purpose, own);
-}
-
-/** What an endpoint billed stands beside its answers, where one was asked; each number is added up under its own name. */
-function addUsage(into: ReportFacts, body: Envelope['body']): void {
-  const { usage } = body as { readonly usage?: unknown };
-  if (typeof usage !== 'object' || usage === null) return;
-  for (const [name, value] of Object.entries(usage)) {
-    if (typeof value === 'number') into.usage.set(name, (into.usage.get(name) ?? 0) + value);
-    else if (name === 'currency' && typeof value === 'string') into.currency = value;
-  }
 }

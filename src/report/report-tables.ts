@@ -2,6 +2,7 @@
  * Owns: a run as tables, the paper's numbers beside ours where it has them. Ours are the log's metrics as they are; "–" stands where
  * one is undefined or the paper has none.
  */
+import { addUsage } from '../stages/usage.js';
 import type { TableData } from './comparison-tables.js';
 import { counts, DASH, metricOf, number, opponents, percent, record, withInterval } from './metric-text.js';
 import {
@@ -222,15 +223,25 @@ export function trainingTable({ trained }: ReportFacts): TableData {
   };
 }
 
-export function tokensTable({ made, usage, currency }: ReportFacts): TableData {
+/** What all servers billed, added up; empty where none was asked. */
+function billedIn({ usage }: Tally): readonly (readonly [name: string, sum: number])[] {
+  const all = [...usage.values()].flatMap((own) => [...own.values()]);
+  if (all.length === 0) return [];
+  const { currency, ...sums } = all.reduce(addUsage);
+  return Object.entries(sums).flatMap(([name, sum]) =>
+    sum === null ? [] : [[name === 'cost' && currency ? `cost (${currency})` : name, sum] as const],
+  );
+}
+
+export function tokensTable({ made, tally }: ReportFacts): TableData {
   const rows = [...made].map(([purpose, { texts, tokens }]) => [
     purpose,
     texts.toLocaleString('en'),
     tokens.toLocaleString('en'),
     texts === 0 ? DASH : (tokens / texts).toFixed(1),
   ]);
-  const billed = [...usage].map(([name, sum]) => [
-    `endpoints: ${name}${name === 'cost' && currency ? ` (${currency})` : ''}`,
+  const billed = billedIn(tally).map(([name, sum]) => [
+    `endpoints: ${name}`,
     '',
     Number.isInteger(sum) ? sum.toLocaleString('en') : sum.toFixed(4),
     '',

@@ -22,10 +22,13 @@ export function createKeyCheck(key: string | null): (request: IncomingMessage) =
 const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);
 export const isLoopback = (host: string): boolean => LOOPBACK.has(host) || host === '::1';
 
+/** Whether a Host header names this machine. */
+export const isOfThisMachine = (host: string): boolean =>
+  LOOPBACK.has(host.replace(/:\d+$/, '').toLowerCase());
+
 /** Without a key, only names of this machine: else a web page could reach the server by a name that it lets point here. */
 export function checkHost({ headers: { host = '' } }: IncomingMessage): void {
-  const name = host.replace(/:\d+$/, '').toLowerCase();
-  if (!LOOPBACK.has(name))
+  if (!isOfThisMachine(host))
     throw refusal(403, 'without an API key this server is for this machine only', { code: 'wrong_host' });
 }
 
