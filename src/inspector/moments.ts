@@ -42,27 +42,42 @@ function roleMoment({ columns, names }: RunIndex, role: string, seq: number): Ro
   };
 }
 
-/** After message `seq`; −1 is before the first. */
-export function momentAt(index: RunIndex, seq: number, roles: readonly string[]): Moment {
-  const { columns, names } = index;
-  const isEpisode: boolean[] = [];
-  const counts: number[] = [];
-  const newest = new Map<number, number>();
-  let episode = -1;
+/** What a scan from the first message on knows after message `seq`. */
+interface Scan {
+  seq: number;
+  /** By address: whether it is an episode's. */
+  readonly isEpisode: boolean[];
+  /** Episodes by state. */
+  readonly counts: number[];
+  /** The last message to each address that is no episode's. */
+  readonly newest: Map<number, number>;
+  /** The last message to any episode. */
+  episode: number;
+}
+
+const beginning = (): Scan => ({ seq: -1, isEpisode: [], counts: [], newest: new Map(), episode: -1 });
+
+function scanTo({ columns, names }: RunIndex, scan: Scan, seq: number): void {
+  const { isEpisode, counts, newest } = scan;
   const stateOf = (at: number) => columns.get('state', at);
-  for (let at = 0; at <= seq; at++) {
+  for (let at = scan.seq + 1; at <= seq; at++) {
     const to = columns.get('to', at);
     isEpisode[to] ??= names.nameOf(to).startsWith('episode:');
     if (!isEpisode[to]) {
       newest.set(to, at);
       continue;
     }
-    episode = at;
+    scan.episode = at;
     const state = stateOf(at);
     const before = columns.get('before', at);
     if (before >= 0 && stateOf(before) >= 0) counts[stateOf(before)]!--;
     if (state >= 0) counts[state] = (counts[state] ?? 0) + 1;
   }
+  scan.seq = Math.max(scan.seq, seq);
+}
+
+function momentOf(index: RunIndex, { seq, counts, newest, episode }: Scan, roles: readonly string[]): Moment {
+  const { columns, names } = index;
   const lastOf = (role: string) => newest.get(names.find(role)) ?? -1;
   const asked = lastOf('model');
   return {
@@ -82,5 +97,18 @@ export function momentAt(index: RunIndex, seq: number, roles: readonly string[])
             ...roleMoment(index, 'episode', episode),
             id: names.nameOf(columns.get('to', episode)).slice('episode:'.length),
           },
+  };
+}
+
+/**
+ * Moments of a log that grows, of messages whose states are known. After message `seq`; −1 is before the first. Whoever follows the
+ * newest message costs only what is new: the furthest scan goes on.
+ */
+export function createMoments(index: RunIndex, roles: readonly string[]): (seq: number) => Moment {
+  const furthest = beginning();
+  return (seq) => {
+    const scan = seq >= furthest.seq ? furthest : beginning();
+    scanTo(index, scan, seq);
+    return momentOf(index, scan, roles);
   };
 }

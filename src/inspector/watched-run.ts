@@ -7,7 +7,7 @@ import type { Clock } from '../protocol/ports.js';
 import { type Contexts, createContexts, type Stage } from './contexts.js';
 import { createFinder, type Finder } from './filter.js';
 import { readIndex, writeIndex } from './index-file.js';
-import { type Moment, momentAt } from './moments.js';
+import { createMoments, type Moment } from './moments.js';
 import { openIndex, type RunIndex } from './run-index.js';
 
 export interface WatchedRun {
@@ -45,6 +45,7 @@ const STRETCH_MS = 12;
 export function watchRun({ log, roles, createStage, clock, givenFrom }: WatchOptions): WatchedRun {
   const stored = readIndex(log);
   const index = openIndex(log, stored);
+  const momentAfter = createMoments(index, roles);
   const contexts = createContexts(log, index, stored !== undefined, createStage, clock);
   const listeners = new Set<() => void>();
   const waiting: (string | null)[] = [];
@@ -109,7 +110,7 @@ export function watchRun({ log, roles, createStage, clock, givenFrom }: WatchOpt
     index,
     finder: createFinder(index),
     contexts,
-    moment: (seq) => momentAt(index, Math.min(seq, index.stated - 1), roles),
+    moment: (seq) => momentAfter(Math.min(seq, index.stated - 1)),
     progress() {
       const size = Math.max(1, index.tail.size());
       return {

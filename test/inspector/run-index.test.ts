@@ -9,7 +9,7 @@ import { createContexts } from '../../src/inspector/contexts.js';
 import { episodesIn, listedEpisode } from '../../src/inspector/episodes.js';
 import { createFinder, filterSchema, placeOf } from '../../src/inspector/filter.js';
 import { readIndex, writeIndex } from '../../src/inspector/index-file.js';
-import { momentAt } from '../../src/inspector/moments.js';
+import { createMoments } from '../../src/inspector/moments.js';
 import { openIndex, type RunIndex } from '../../src/inspector/run-index.js';
 import { SoliloquyError } from '../../src/protocol/errors.js';
 import type { Envelope } from '../../src/protocol/messages.js';
@@ -212,10 +212,12 @@ describe('a moment of a run', () => {
       countingClock(),
     );
     const seqs = [0, 5, 40, 111, Math.floor(index.count / 2), index.count - 30, index.count - 1];
+    const momentAfter = createMoments(index, ROLES);
     for (const seq of seqs) {
       const { machines } = await replayRun({ path, verify: false, until: seq });
       const living = new Map(machines().map((one) => [one.address, one]));
-      const moment = momentAt(index, seq, ROLES);
+      const moment = momentAfter(seq);
+      expect(createMoments(index, ROLES)(seq)).toEqual(moment);
       for (const { role, state } of moment.roles) expect(state).toBe(living.get(role)?.state ?? null);
       const open = [...living.values()].filter(({ address }) => address.startsWith('episode:'));
       for (const { address, state, context } of open)
@@ -243,8 +245,15 @@ describe('a moment of a run', () => {
     }
   });
 
+  it('is the same whatever was asked before', () => {
+    const index = stated(run);
+    const momentAfter = createMoments(index, ROLES);
+    for (const seq of [50, 10, 80, 80, -1, index.count - 1, 30])
+      expect(momentAfter(seq)).toEqual(createMoments(index, ROLES)(seq));
+  });
+
   it('before the first message shows nobody', () => {
-    const { roles, episodes } = momentAt(stated(run), -1, ROLES);
+    const { roles, episodes } = createMoments(stated(run), ROLES)(-1);
     expect(roles.every(({ state }) => state === null)).toBe(true);
     expect(episodes).toEqual({});
   });
