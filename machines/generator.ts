@@ -12,7 +12,7 @@ import { chooseShots, inventionPrompt, type PromptRules, type ShotCounts } from 
 import { keys } from '../src/stages/keys.js';
 import { emptyPool } from '../src/stages/prompt-pool.js';
 import { throughOf } from '../src/stages/reading.js';
-import { answers, as, type Emitted, type Holding, pausing, type Said, say } from './machine.js';
+import { answers, as, type Emitted, type Holding, PAUSED, pausing, type Said, say } from './machine.js';
 import { type Ask, type Screening, settle } from './screening.js';
 
 export interface GeneratorInput {
@@ -202,12 +202,6 @@ export const generatorMachine = setup({
         before: { type: 'history', history: 'deep' },
       },
     },
-    paused: {
-      on: {
-        'run.resume': { target: 'working.before', actions: 'release' },
-        'run.pause': {},
-        '*': { actions: 'hold' },
-      },
-    },
+    paused: PAUSED,
   },
 });

@@ -30,7 +30,17 @@ import { judgePrompt } from '../src/stages/templates.js';
 import { likelihoodRequest } from '../src/stages/variants/cream.js';
 import { groupStart } from '../src/stages/variants/online-dpo.js';
 import { judgementsIn, type Result } from '../src/stages/verdicts.js';
-import { answers, as, type Emitted, type Holding, pausing, type Said, say, without } from './machine.js';
+import {
+  answers,
+  as,
+  type Emitted,
+  type Holding,
+  PAUSED,
+  pausing,
+  type Said,
+  say,
+  without,
+} from './machine.js';
 
 export interface JudgeInput {
   readonly seed: number;
@@ -237,12 +247,6 @@ export const judgeMachine = setup({
         before: { type: 'history' },
       },
     },
-    paused: {
-      on: {
-        'run.resume': { target: 'working.before', actions: 'release' },
-        'run.pause': {},
-        '*': { actions: 'hold' },
-      },
-    },
+    paused: PAUSED,
   },
 });

@@ -49,6 +49,15 @@ export const pausing = <C extends Holding>() => ({
   ),
 });
 
+/** The state of a pause, for a machine whose `working` has the history state `before`. */
+export const PAUSED = {
+  on: {
+    'run.resume': { target: 'working.before', actions: 'release' },
+    'run.pause': {},
+    '*': { actions: 'hold' },
+  },
+} as const;
+
 const heldNow = <C extends Holding>(held: readonly Received[]) => ({ held }) as Partial<C>;
 
 /** Narrows an event whose type the statechart has already fixed. */

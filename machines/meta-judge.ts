@@ -27,7 +27,17 @@ import {
 import { throughOf } from '../src/stages/reading.js';
 import { judgementPairOf, type Met, positionWeights, winsOf } from '../src/stages/variants/meta-rewarding.js';
 import type { Result } from '../src/stages/verdicts.js';
-import { answers, as, type Emitted, type Holding, pausing, type Said, say, without } from './machine.js';
+import {
+  answers,
+  as,
+  type Emitted,
+  type Holding,
+  PAUSED,
+  pausing,
+  type Said,
+  say,
+  without,
+} from './machine.js';
 
 export interface MetaJudgeInput {
   readonly seed: number;
@@ -231,12 +241,6 @@ export const metaJudgeMachine = setup({
         before: { type: 'history' },
       },
     },
-    paused: {
-      on: {
-        'run.resume': { target: 'working.before', actions: 'release' },
-        'run.pause': {},
-        '*': { actions: 'hold' },
-      },
-    },
+    paused: PAUSED,
   },
 });

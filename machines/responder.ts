@@ -11,7 +11,17 @@ import type { PromptFormat } from '../src/protocol/records.js';
 import { keys } from '../src/stages/keys.js';
 import { throughOf } from '../src/stages/reading.js';
 import { chatPrompt } from '../src/stages/templates.js';
-import { answers, as, type Emitted, type Holding, pausing, type Said, say, without } from './machine.js';
+import {
+  answers,
+  as,
+  type Emitted,
+  type Holding,
+  PAUSED,
+  pausing,
+  type Said,
+  say,
+  without,
+} from './machine.js';
 
 export interface ResponderInput {
   readonly seed: number;
@@ -174,12 +184,6 @@ export const responderMachine = setup({
         before: { type: 'history' },
       },
     },
-    paused: {
-      on: {
-        'run.resume': { target: 'working.before', actions: 'release' },
-        'run.pause': {},
-        '*': { actions: 'hold' },
-      },
-    },
+    paused: PAUSED,
   },
 });

@@ -8,7 +8,7 @@ import type { PairId } from '../src/protocol/ids.js';
 import type { BodyOf, Received } from '../src/protocol/messages.js';
 import type { Demonstration } from '../src/protocol/records.js';
 import { answeredIn } from '../src/stages/variants/spin.js';
-import { answers, as, type Emitted, type Holding, pausing, say, without } from './machine.js';
+import { answers, as, type Emitted, type Holding, PAUSED, pausing, say, without } from './machine.js';
 import {
   announce,
   askAnswers,
@@ -214,12 +214,6 @@ export const trainerMachine = setup({
         before: { type: 'history' },
       },
     },
-    paused: {
-      on: {
-        'run.resume': { target: 'working.before', actions: 'release' },
-        'run.pause': {},
-        '*': { actions: 'hold' },
-      },
-    },
+    paused: PAUSED,
   },
 });
