@@ -42,7 +42,7 @@ export function ContextPanel({ address, seq }: { readonly address: string; reado
             {own.state}, {own.seq < 0 ? 'before its first message' : `after message ${own.seq}`}
           </p>
           <div class="tree">
-            <Tree name="context" value={own.context} />
+            <Tree name="context" value={own.context} levels={1} />
           </div>
         </>
       )}

@@ -2,7 +2,7 @@
 import type { Generation } from '../../protocol/messages.js';
 import { type Answer, type JudgedAnswer, type Said, verdictWords } from './episode-story.js';
 import { Go } from './go.jsx';
-import { Words } from './script-tree.jsx';
+import { Words } from './tree.jsx';
 
 const round = (value: number): string => String(Math.round(100 * value) / 100);
 

@@ -5,8 +5,8 @@ import { get } from './api.js';
 import { AnswerCard, Drawn, ToMessage } from './episode-answer.jsx';
 import { type Answer, filteredWords, type Story, storyOf, withheldWords } from './episode-story.js';
 import { head, run, tell } from './live.js';
-import { Tree, Words } from './script-tree.jsx';
 import { Sequence } from './sequence.jsx';
+import { Tree, Words } from './tree.jsx';
 
 function Prompt({ prompt: said }: { prompt: NonNullable<Story['prompt']> }) {
   if (said.type === 'prompt.failed')
@@ -92,7 +92,7 @@ function Whole({ answer }: { answer: Answer }) {
         {others.map((one) => (
           <div key={one.seq}>
             <ToMessage seq={one.seq} />
-            <Tree name={one.type} value={one.body} depth={0} />
+            <Tree name={one.type} value={one.body} levels={0} />
           </div>
         ))}
       </details>

@@ -6,7 +6,7 @@ import type { Row } from '../run-index.js';
 import { get } from './api.js';
 import { Go } from './go.jsx';
 import { run, tell } from './live.js';
-import { Tree } from './script-tree.jsx';
+import { Tree } from './tree.jsx';
 
 export type Shown = ReturnType<typeof message>;
 
@@ -105,7 +105,7 @@ export function MessagePane({ seq, onLeave }: { seq: number | null; onLeave: () 
           </h2>
           <Actions {...own} />
           <Links {...own} />
-          <Tree key={own.row.seq} name="message" value={own.envelope} depth={4} />
+          <Tree key={own.row.seq} name="message" value={own.envelope} levels={4} />
         </>
       )}
     </section>
