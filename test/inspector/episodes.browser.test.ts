@@ -5,13 +5,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createWorld } from '../../actors/worlds.js';
 import type { BodyOf, Envelope } from '../../src/protocol/messages.js';
 import { readRunConfig } from '../../src/store/run-config.js';
-import { seriousFaults } from '../support/axe.js';
 import { hasBrowser, startBrowser } from '../support/browser.js';
 import { hostileRun, JUDGEMENT, PROMPT } from '../support/hostile.js';
-import { type Inspected, inspect, look } from '../support/inspected.js';
+import { type Inspected, inspect } from '../support/inspected.js';
 import { resealedRun } from '../support/reseal.js';
 import { envelopesIn, recordScripted, scriptedConfig } from '../support/scripted-run.js';
 import { temporaryFolder, writeTinyModel } from '../support/tiny-run.js';
+import { openWatched, seriousFaults, watchPage } from '../support/watched-page.js';
 
 /** As a log has it where the judge found all answers equal. */
 function tied(one: Envelope): Envelope {
@@ -52,14 +52,10 @@ describe.skipIf(!hasBrowser)(
       folder.remove();
     });
 
-    const open = async (path: string) => {
-      const looking = await look(browser);
-      await looking.page.goto(inspected.at(path));
-      return looking;
-    };
+    const open = (path: string) => openWatched(browser, inspected.at(path));
 
     it('shows prompt, candidates, judgements and true scores as the log and the world have them', async () => {
-      const { page, wrongs } = await open(`/one/episodes?episode=${id}`);
+      const { page, faults } = await open(`/one/episodes?episode=${id}`);
       const detail = page.locator('#episode-detail');
       const { prompt } = bodiesOf('prompt.made').find(({ episode }) => episode === id)!;
       const { candidates } = bodiesOf('responses.made').find(({ episode }) => episode === id)!;
@@ -88,7 +84,7 @@ describe.skipIf(!hasBrowser)(
       expect(await detail.locator('.answer.rejected').getAttribute('data-response')).toBe(
         pair.rejected.response,
       );
-      expect(wrongs).toEqual([]);
+      expect(faults).toEqual([]);
       await page.context().close();
     });
 
@@ -135,22 +131,22 @@ describe.skipIf(!hasBrowser)(
     });
 
     it('shows hostile texts as text', async () => {
-      const { page, wrongs } = await open(`/hostile/episodes?episode=${id}`);
+      const { page, faults } = await open(`/hostile/episodes?episode=${id}`);
       const detail = page.locator('#episode-detail');
       await detail.locator('.answer').first().waitFor();
       expect(await detail.locator('.prompt-text .words').textContent()).toBe(PROMPT);
       expect(await detail.locator('.judgement .text').first().textContent()).toBe(JUDGEMENT);
       expect(await detail.locator('.judgement strong').first().textContent()).toContain('unreadable');
       expect(await page.evaluate("'pwned' in window")).toBe(false);
-      expect(wrongs).toEqual([]);
+      expect(faults).toEqual([]);
       await page.context().close();
     });
 
     it.each(['light', 'dark'] as const)('has no serious fault for axe (%s)', async (colorScheme) => {
-      const { page } = await look(browser, { colorScheme });
+      const { page } = await watchPage(browser, { colorScheme });
       await page.goto(inspected.at(`/one/episodes?episode=${id}`));
       await page.locator('.answer').first().waitFor();
-      expect(await seriousFaults(page, 'main')).toEqual([]);
+      expect(await seriousFaults(page)).toEqual([]);
       await page.context().close();
     });
   },

@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { BodyOf, Envelope } from '../../src/protocol/messages.js';
-import { seriousFaults } from '../support/axe.js';
 import { hasBrowser, startBrowser } from '../support/browser.js';
 import { ANSWER, hostileRun } from '../support/hostile.js';
-import { type Inspected, inspect, look } from '../support/inspected.js';
+import { type Inspected, inspect } from '../support/inspected.js';
 import { resealedRun } from '../support/reseal.js';
 import { envelopesIn, recordScripted, scriptedConfig } from '../support/scripted-run.js';
 import { temporaryFolder, writeTinyModel } from '../support/tiny-run.js';
+import { openWatched, seriousFaults, watchPage } from '../support/watched-page.js';
 
 /** Rows × 24 px that no browser draws as one element. */
 const MANY = 700_000;
@@ -39,22 +39,18 @@ describe.skipIf(!hasBrowser)(
       folder.remove();
     });
 
-    const open = async (path: string) => {
-      const looking = await look(browser);
-      await looking.page.goto(inspected.at(path));
-      return looking;
-    };
+    const open = (path: string) => openWatched(browser, inspected.at(path));
     const firstOf = (type: string) => envelopes.find((one) => one.type === type)!;
 
     it('opens at a seq of the address, chosen in the list and whole beside it', async () => {
       const said = firstOf('responses.made');
-      const { page, wrongs } = await open(`/one/script?seq=${said.seq}`);
+      const { page, faults } = await open(`/one/script?seq=${said.seq}`);
       await page.locator('[role=option][aria-selected=true]', { hasText: 'responses.made' }).waitFor();
       const pane = page.locator('#message-pane');
       await pane.locator('h2', { hasText: `${said.seq} · responses.made` }).waitFor();
       expect(await pane.locator('.links').textContent()).toContain(`${said.cause} `);
       expect(await pane.locator('.why').textContent()).toBe(`soliloquy why ${run} seq:${said.seq}`);
-      expect(wrongs).toEqual([]);
+      expect(faults).toEqual([]);
       await page.context().close();
     });
 
@@ -125,7 +121,7 @@ describe.skipIf(!hasBrowser)(
     });
 
     it('shows hostile texts as text', async () => {
-      const { page, wrongs } = await open(`/hostile/script?seq=${firstOf('responses.made').seq}`);
+      const { page, faults } = await open(`/hostile/script?seq=${firstOf('responses.made').seq}`);
       const pane = page.locator('#message-pane');
       await pane
         .getByRole('button', { name: /^show all 100,/ })
@@ -133,18 +129,18 @@ describe.skipIf(!hasBrowser)(
         .click();
       expect(await pane.locator('.words', { hasText: 'the very end' }).first().textContent()).toBe(ANSWER);
       expect(await page.evaluate("'pwned' in window")).toBe(false);
-      expect(wrongs).toEqual([]);
+      expect(faults).toEqual([]);
       await page.context().close();
     });
 
     it.each(['light', 'dark'] as const)('has no serious fault for axe (%s)', async (colorScheme) => {
-      const { page } = await look(browser, { colorScheme });
+      const { page } = await watchPage(browser, { colorScheme });
       await page.goto(inspected.at(`/one/script?seq=${firstOf('judgement.made').seq}`));
       await page.locator('#message-pane h2').waitFor();
-      expect(await seriousFaults(page, 'main')).toEqual([]);
+      expect(await seriousFaults(page)).toEqual([]);
       await page.goto(inspected.at(`/one/script?seq=${firstOf('pair.made').seq}&pane=sequence`));
       await page.locator('svg.sequence').waitFor();
-      expect(await seriousFaults(page, 'main')).toEqual([]);
+      expect(await seriousFaults(page)).toEqual([]);
       await page.context().close();
     });
 
@@ -165,7 +161,7 @@ describe.skipIf(!hasBrowser)(
         ),
       ]);
       const other = await inspect(long);
-      const { page } = await look(browser);
+      const { page } = await watchPage(browser);
       await page.goto(other.at('/long/script?seq=0'));
       await page.locator('.told', { hasText: (MANY + 1).toLocaleString('en') }).waitFor({ timeout: 120_000 });
       await page.locator('#script-list').evaluate((list) => list.scrollTo(0, list.scrollHeight));

@@ -1,11 +1,9 @@
 /** The stage, time, live control and forks in a real browser: what the page shows and does, held against the log and a replay. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { AxeResults } from 'axe-core';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createStaging } from '../../actors/staging.js';
@@ -23,9 +21,9 @@ import {
   scriptedRun,
 } from '../support/scripted-run.js';
 import { temporaryFolder, writeTinyModel } from '../support/tiny-run.js';
+import { openWatched, seriousFaults, type WatchedPage } from '../support/watched-page.js';
 
 const dist = join(import.meta.dirname, '../../dist/src/cli');
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const folder = temporaryFolder();
 const HOSTILE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>';
 
@@ -51,18 +49,12 @@ const stopped = (child: ChildProcess): Promise<void> =>
     child.kill('SIGINT');
   });
 
-/** What a page asked for from elsewhere, and what went wrong in it. */
-const faults: string[] = [];
+const opened: WatchedPage[] = [];
 
 async function openPage(address: string, options: BrowserContextOptions = {}): Promise<Page> {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 720 }, ...options });
-  const page = await context.newPage();
-  page.on('request', (request) => {
-    if (!/^(http:\/\/127\.0\.0\.1:\d+\/|data:)/.test(request.url())) faults.push(request.url());
-  });
-  page.on('pageerror', ({ message }) => faults.push(message));
-  await page.goto(address);
-  return page;
+  const watched = await openWatched(browser, address, options);
+  opened.push(watched);
+  return watched.page;
 }
 const at = (path: string, own = url): string => own.replace('/#', `${path}#`);
 const stateOf = (page: Page, machine: string) => page.locator(`[data-machine=${machine}] .state-now`);
@@ -86,7 +78,7 @@ describe.skipIf(!hasBrowser)('the page (skipped where there is no chromium)', ()
     ({ child: inspecting, url } = await inspectRun(one));
   }, 120_000);
   afterEach(async () => {
-    expect(faults.splice(0)).toEqual([]);
+    expect(opened.splice(0).flatMap(({ faults }) => faults)).toEqual([]);
     for (const context of browser.contexts()) await context.close();
   });
   afterAll(async () => {
@@ -342,12 +334,7 @@ describe.skipIf(!hasBrowser)('the page (skipped where there is no chromium)', ()
     async (colorScheme) => {
       const page = await openPage(at('/one/stage?seq=60'), { colorScheme, reducedMotion: 'reduce' });
       const check = async (view: string) => {
-        await page.evaluate(axe);
-        const found = (await page.evaluate('axe.run(document)')) as AxeResults;
-        const bad = found.violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
-        expect(bad.map(({ id, nodes }) => [view, id, nodes.map(({ html }) => html.slice(0, 200))])).toEqual(
-          [],
-        );
+        expect((await seriousFaults(page)).map((fault) => [view, fault])).toEqual([]);
       };
       await page.locator('.cards .state').first().waitFor({ state: 'attached' });
       await check('six');

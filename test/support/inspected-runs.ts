@@ -3,9 +3,9 @@
  * one with a hostile name. The page is that of dist/.
  */
 import { join } from 'node:path';
-import { type BoundHouse, createHouse } from '../../src/cli/inspector-house.js';
-import { type Inspector, startInspector } from '../../src/inspector/server.js';
+import type { BoundHouse } from '../../src/cli/inspector-house.js';
 import type { BodyOf, Envelope, Metric } from '../../src/protocol/messages.js';
+import { inspect } from './inspected.js';
 import { resealedRun } from './reseal.js';
 import { envelopesIn, forkScripted, recordScripted, scriptedConfig } from './scripted-run.js';
 import { temporaryFolder, writeTinyModel } from './tiny-run.js';
@@ -58,18 +58,15 @@ export async function inspectRuns(): Promise<Inspected> {
   await forkScripted(folderOf('one'), folderOf('fork'), 'M1', { dpo: { beta: 0.5 } });
   resealedRun(folderOf('one'), folderOf('hacked'), (all) => all.map(hacked));
   resealedRun(folderOf('hacked'), folderOf(HOSTILE), (all) => all);
-  const house = createHouse({ run: folderOf('one') });
-  const page = join(import.meta.dirname, '../../dist/page');
-  const inspector: Inspector = await startInspector({ house, page, port: 0 });
+  const inspected = await inspect(folderOf('one'));
   return {
-    url: (path) => `http://127.0.0.1:${inspector.port}${path}`,
-    house,
+    url: inspected.at,
+    house: inspected.house,
     folderOf,
     one: await envelopesIn(folderOf('one')),
     fork: await envelopesIn(folderOf('fork')),
     async close() {
-      await inspector.close();
-      house.close();
+      await inspected.close();
       folder.remove();
     },
   };

@@ -8,15 +8,12 @@ const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 
 export interface WatchedPage {
   readonly page: Page;
-  /** Requests that leave loopback, errors of scripts, refusals of the content policy. */
+  /** Requests that leave loopback, errors of scripts, dialogs, refusals of the content policy: all should be none. */
   readonly faults: readonly string[];
 }
 
-export async function openWatched(
-  browser: Browser,
-  url: string,
-  options: BrowserContextOptions = {},
-): Promise<WatchedPage> {
+/** An empty page in a context of its own. */
+export async function watchPage(browser: Browser, options: BrowserContextOptions = {}): Promise<WatchedPage> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 720 }, ...options });
   const page = await context.newPage();
   const faults: string[] = [];
@@ -27,15 +24,28 @@ export async function openWatched(
   page.on('console', (message) => {
     if (/Content.Security.Policy/i.test(message.text())) faults.push(message.text());
   });
-  await page.goto(url);
+  page.on('dialog', (dialog) => {
+    faults.push(`dialog: ${dialog.message()}`);
+    void dialog.dismiss();
+  });
   return { page, faults };
 }
 
-/** Ids of rules that are broken seriously, each with the first place where. */
+export async function openWatched(
+  browser: Browser,
+  url: string,
+  options: BrowserContextOptions = {},
+): Promise<WatchedPage> {
+  const watched = await watchPage(browser, options);
+  await watched.page.goto(url);
+  return watched;
+}
+
+/** Ids of rules that are broken seriously, each with the places where. */
 export async function seriousFaults(page: Page): Promise<string[]> {
   // Through the debugger, which no content policy holds back.
   const { violations } = (await page.evaluate(`${axe}; axe.run()`)) as AxeResults;
   return violations
     .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-    .map(({ id, nodes }) => `${id}: ${nodes[0]!.html}`);
+    .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 200)).join(' | ')}`);
 }
