@@ -5,7 +5,7 @@ import type { Comparison } from './comparison.js';
 import { drawSpecs, type Plot, type PlotSpec } from './draw-plot.js';
 import { headToHeadPlot } from './head-to-head-plot.js';
 import type { Measure } from './measures-compared.js';
-import { COLOURS, framed, INK, type Part, SHAPES, shorter } from './plot-style.js';
+import { COLOURS, framed, INK, type Part, SHAPES, shorter, versionAxis } from './plot-style.js';
 
 /** Arms of one version stand beside each other: so far from one to the next, and in so much of its width at most. */
 const STEP = 0.12;
@@ -64,17 +64,7 @@ function panel(
     legend: domain.length > 1 ? { title: null } : null,
   });
   const colour = by(domain.map((_, i) => COLOURS[i % COLOURS.length]!));
-  const x: Part = {
-    field: 'x',
-    type: 'quantitative',
-    scale: { domain: [-0.5, versions.length - 0.5], nice: false },
-    axis: {
-      title: 'model version',
-      values: versions.map((_, i) => i),
-      labelExpr: `${JSON.stringify(versions)}[datum.value]`,
-      grid: false,
-    },
-  };
+  const x = versionAxis(versions);
   const y: Part = {
     field: 'value',
     type: 'quantitative',

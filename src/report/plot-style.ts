@@ -70,3 +70,16 @@ export const framed = (title: string, subtitle: readonly string[], body: Part): 
   },
   ...body,
 });
+
+/** Versions side by side along x; a point of the first stands at 0. */
+export const versionAxis = (versions: readonly string[]): Part => ({
+  field: 'x',
+  type: 'quantitative',
+  scale: { domain: [-0.5, versions.length - 0.5], nice: false },
+  axis: {
+    title: 'model version',
+    values: versions.map((_, i) => i),
+    labelExpr: `${JSON.stringify(versions)}[datum.value]`,
+    grid: false,
+  },
+});

@@ -2,7 +2,7 @@
  * Owns: one panel of a run's plots: metrics as lines over the versions, with their intervals.
  */
 import type { Metric } from '../protocol/messages.js';
-import { COLOURS, type Part } from './plot-style.js';
+import { COLOURS, type Part, versionAxis } from './plot-style.js';
 import type { Tally } from './tally.js';
 
 export interface Point {
@@ -43,17 +43,7 @@ export function versionPanel(title: string, axis: string, points: readonly Point
   const versions = [...new Set(points.map(({ version }) => version))];
   const placeOf = ({ version, series }: Point) =>
     versions.indexOf(version) + STEP * (names.indexOf(series) - (names.length - 1) / 2);
-  const x: Part = {
-    field: 'x',
-    type: 'quantitative',
-    scale: { domain: [-0.5, versions.length - 0.5], nice: false },
-    axis: {
-      title: 'model version',
-      values: versions.map((_, i) => i),
-      labelExpr: `${JSON.stringify(versions)}[datum.value]`,
-      grid: false,
-    },
-  };
+  const x = versionAxis(versions);
   const y: Part = {
     field: 'value',
     type: 'quantitative',
