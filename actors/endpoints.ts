@@ -3,8 +3,8 @@
  * anything is written; they go to the client that sends them and nowhere else.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createEndpoint } from '../src/players/endpoint-client.js';
-import { isModelCast, membersOf, parseCast } from '../src/protocol/cast.js';
+import type { EndpointOptions } from '../src/players/endpoint-client.js';
+import { modelCasts } from '../src/protocol/cast.js';
 import type { Config } from '../src/protocol/config.js';
 import type { EndpointConfig, Endpoints } from '../src/protocol/endpoints.js';
 import { SoliloquyError } from '../src/protocol/errors.js';
@@ -31,14 +31,9 @@ export const systemTimer: Timer = {
 };
 
 /** Endpoints that are cast. */
-export function castEndpoints({ cast }: Pick<Config, 'cast'>): readonly string[] {
-  const roles = ['generator', 'responder', 'judge'] as const;
-  const meta = cast.trainer === 'meta-rewarding' ? membersOf(parseCast('judge', cast.metaJudge)) : [];
-  const members = [...roles.flatMap((role) => membersOf(parseCast(role, cast[role]))), ...meta];
-  return [
-    ...new Set(members.flatMap((one) => (isModelCast(one) && one.player === 'endpoint' ? [one.name] : []))),
-  ];
-}
+export const castEndpoints = ({ cast }: Pick<Config, 'cast'>): readonly string[] => [
+  ...new Set(modelCasts(cast).flatMap((one) => (one.player === 'endpoint' ? [one.name] : []))),
+];
 
 /** Refuses a cast endpoint that the config doesn't have. */
 export function checkEndpoints({ cast, endpoints }: Pick<Config, 'cast' | 'endpoints'>): void {
@@ -72,6 +67,19 @@ function keyIn(env: Environment, name: string, { keyEnv }: EndpointConfig): stri
   );
 }
 
+/** The client's library is loaded with the first question: most programs ask no server. */
+function whenAsked(options: EndpointOptions): Endpoint {
+  let made: Promise<Endpoint> | undefined;
+  return {
+    async ask(question) {
+      made ??= import('../src/players/endpoint-client.js').then(({ createEndpoint }) =>
+        createEndpoint(options),
+      );
+      return (await made).ask(question);
+    },
+  };
+}
+
 /** `cast`: those whose keys must be there. */
 export function createServers(endpoints: Endpoints, cast: readonly string[], means: EndpointMeans): Servers {
   const { clock, timer = systemTimer, env = process.env } = means;
@@ -92,7 +100,7 @@ export function createServers(endpoints: Endpoints, cast: readonly string[], mea
           },
         );
       const key = keyIn(env, name, config);
-      const endpoint = createEndpoint({ name, config, key, clock, timer, signal: closing.signal });
+      const endpoint = whenAsked({ name, config, key, clock, timer, signal: closing.signal });
       made.set(name, endpoint);
       return endpoint;
     },

@@ -3,7 +3,7 @@
  */
 import { join } from 'node:path';
 import { createFilesWorld } from '../src/data/files-world.js';
-import { castText, isModelCast, type ModelCast, membersOf, parseCast } from '../src/protocol/cast.js';
+import { castText, isModelCast, membersOf, modelCasts, parseCast } from '../src/protocol/cast.js';
 import { commandWords } from '../src/protocol/command.js';
 import type { Config } from '../src/protocol/config.js';
 import { SoliloquyError } from '../src/protocol/errors.js';
@@ -163,20 +163,12 @@ function checkMetaJudge({ cast, meta: { reading } }: Config, world: World): void
     );
 }
 
-const modelCasts = ({ cast }: Config): ModelCast[] =>
-  [
-    ...membersOf(parseCast('generator', cast.generator)),
-    ...membersOf(parseCast('responder', cast.responder)),
-    ...membersOf(parseCast('judge', cast.judge)),
-    ...(cast.trainer === 'meta-rewarding' ? membersOf(parseCast('judge', cast.metaJudge)) : []),
-  ].filter(isModelCast);
-
 /** Folders of all models that are cast beside the run's own. */
 export const checkpointsIn = (config: Config): string[] => [
-  ...new Set(modelCasts(config).flatMap((one) => (one.player === 'checkpoint' ? [one.dir] : []))),
+  ...new Set(modelCasts(config.cast).flatMap((one) => (one.player === 'checkpoint' ? [one.dir] : []))),
 ];
 
 /** Runs whose logs answer. */
 export const recordingsIn = (config: Config): string[] => [
-  ...new Set(modelCasts(config).flatMap((one) => (one.player === 'recorded' ? [one.run] : []))),
+  ...new Set(modelCasts(config.cast).flatMap((one) => (one.player === 'recorded' ? [one.run] : []))),
 ];

@@ -3,7 +3,7 @@
  * job.json), what it makes (out/), what it said (output.log), and what we know of it (process.json while it runs, done.json when
  * its checkpoint was found good). Owns names, what is written there and what makes a job the same; runs nothing.
  */
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import type { Checkpoint } from '../../src/lm/checkpoint.js';
@@ -16,7 +16,7 @@ import type { Config } from '../../src/protocol/config.js';
 import type { ToldStep } from '../../src/protocol/lm.js';
 import type { BodyOf } from '../../src/protocol/messages.js';
 import type { TrlStyle } from '../../src/stages/trl-rows.js';
-import { writeAtomic } from '../../src/store/files.js';
+import { jsonIn, writeAtomic } from '../../src/store/files.js';
 
 export interface Job {
   readonly dir: string;
@@ -112,19 +112,10 @@ export interface Done {
 
 const doneFile = (dir: string) => join(dir, 'done.json');
 
-function jsonIn(file: string): unknown {
-  if (!existsSync(file)) return null;
-  try {
-    return JSON.parse(readFileSync(file, 'utf8')) as unknown;
-  } catch {
-    return null; // as if it were not there: the command runs again
-  }
-}
-
 export const writeDone = ({ dir, identity }: Job, done: Done): void =>
   writeAtomic(doneFile(dir), `${JSON.stringify({ identity, ...done })}\n`);
 
-/** How the same job ended well before; null where it didn't. */
+/** How the same job ended well before; null where it didn't, or where that can't be read: the command runs again then. */
 export function readDone({ dir, identity }: Job): Done | null {
   const parsed = doneSchema.safeParse(jsonIn(doneFile(dir)));
   return parsed.success && parsed.data.identity === identity ? parsed.data : null;

@@ -9,7 +9,7 @@ import { z } from 'zod';
 import { signalGroup } from '../../src/players/command-process.js';
 import { SoliloquyError } from '../../src/protocol/errors.js';
 import { writeAtomic } from '../../src/store/files.js';
-import { startOf } from '../../src/store/lock.js';
+import { isRunning, startOf } from '../../src/store/lock.js';
 
 const schema = z.object({ pid: z.number().int().min(2), started: z.string().nullable() });
 type Noted = z.output<typeof schema>;
@@ -27,29 +27,20 @@ function noted(dir: string): Noted | null {
   return parsed.success ? parsed.data : null;
 }
 
-function isThere(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
-  }
-}
-
 const POLL_MS = 50;
 
 /** Where the system can't tell whether it is the same process, nothing is ended: `trainer.failed` says what to look for. */
 export async function endOrphan(dir: string, graceMs: number): Promise<void> {
   const found = noted(dir);
-  if (found && isThere(found.pid)) {
+  if (found && isRunning(found)) {
     const { pid, started } = found;
     if (started === null)
       throw new SoliloquyError('trainer.failed', `process ${pid} may be this job's command, still running`, {
         pid,
         fix: `end it if it is; then, or if it is another program, remove ${fileOf(dir)}`,
       });
-    const lives = () => isThere(pid) && startOf(pid) === started;
-    if (lives()) signalGroup(pid, 'SIGTERM');
+    const lives = () => isRunning(found);
+    signalGroup(pid, 'SIGTERM');
     for (let waited = 0; lives() && waited < graceMs; waited += POLL_MS) await sleep(POLL_MS);
     if (lives()) signalGroup(pid, 'SIGKILL');
     while (lives()) await sleep(POLL_MS);

@@ -9,7 +9,6 @@ import { createHouse, runsIn } from './inspector-house.js';
 import { interrupted, type StatelyFlags, showPage, withStately } from './inspector-options.js';
 import { decimal, printJson, wholeNumber } from './options.js';
 import { pageFolder } from './package.js';
-import { openStately } from './stately-feed.js';
 
 interface Options extends StatelyFlags {
   readonly port: number;
@@ -80,6 +79,7 @@ async function inspect(path: string | undefined, options: Options): Promise<void
 async function statelyOf(run: string, options: Options) {
   const { stately, statelyPort, redact, speed } = options;
   if (!stately) return null;
+  const { openStately } = await import('./stately-feed.js');
   const opened = await openStately({
     run,
     port: statelyPort ?? 0,

@@ -2,7 +2,6 @@
  * `--inspect` and `--stately` of run, resume and fork: what can be watched beside a live run, and how long it stays.
  */
 import type { Command } from 'commander';
-import open from 'open';
 import type { Run } from '../../actors/system.js';
 import { inspectLive, type LiveInspector } from './live-inspector.js';
 import { wholeNumber } from './options.js';
@@ -47,6 +46,7 @@ export async function showPage(
   process.stderr.write(`${name}: ${url}\n`);
   if (mayOpen === false || !process.stderr.isTTY) return;
   try {
+    const { default: open } = await import('open');
     const browser = await open(url);
     browser.on('error', () => undefined);
     browser.unref();

@@ -4,10 +4,10 @@
  */
 import { join } from 'node:path';
 import { z } from 'zod';
+import { jsonIn } from '../store/files.js';
 import { runFolder } from '../store/run-folder.js';
 import { refusal } from './door.js';
 import type { House, OpenRun } from './house.js';
-import { jsonIn } from './json-file.js';
 import type { Row } from './run-index.js';
 
 /** So many whole lines of a log are to be read. */

@@ -6,11 +6,11 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { BodyOf, Candidate, Envelope } from '../protocol/messages.js';
 import { shellWord } from '../protocol/shell-word.js';
+import { jsonIn } from '../store/files.js';
 import { refusal, valid } from './door.js';
 import { type Ending, episodesIn, type ListedEpisode, listedEpisode } from './episodes.js';
 import { filterSchema, placeOf } from './filter.js';
 import type { House, OpenRun } from './house.js';
-import { jsonIn } from './json-file.js';
 import type { Row } from './run-index.js';
 
 const whole = z.coerce.number().int().min(0);

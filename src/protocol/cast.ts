@@ -128,6 +128,24 @@ export function isModelCast(cast: Cast): cast is ModelCast {
 export const membersOf = (cast: Cast): readonly JudgeMember[] =>
   cast.player === 'ensemble' ? cast.members : [cast];
 
+/** Who a config casts, as its `cast` says it. */
+interface CastTexts {
+  readonly generator: string;
+  readonly responder: string;
+  readonly judge: string;
+  readonly trainer: string;
+  readonly metaJudge: string;
+}
+
+/** All models of a cast, each as often as it plays. */
+export const modelCasts = ({ generator, responder, judge, trainer, metaJudge }: CastTexts): ModelCast[] =>
+  [
+    ...membersOf(parseCast('generator', generator)),
+    ...membersOf(parseCast('responder', responder)),
+    ...membersOf(parseCast('judge', judge)),
+    ...(trainer === 'meta-rewarding' ? membersOf(parseCast('judge', metaJudge)) : []),
+  ].filter(isModelCast);
+
 /** Back to shorthand. */
 export function castText(cast: Cast): string {
   switch (cast.player) {

@@ -1,7 +1,7 @@
 /**
  * Files that are whole or absent: written beside their name, synced, renamed. A failed write leaves what was there.
  */
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { reasonOf, SoliloquyError } from '../protocol/errors.js';
 
 export function writeAtomic(file: string, content: string | Uint8Array): void {
@@ -23,5 +23,14 @@ export function writeAtomic(file: string, content: string | Uint8Array): void {
       { file, fix: 'free disk space or choose another --out folder' },
       { cause: error },
     );
+  }
+}
+
+/** What a JSON file holds now; null where there is none that can be read. */
+export function jsonIn(file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as unknown;
+  } catch {
+    return null;
   }
 }

@@ -23,8 +23,10 @@ export function startOf(pid: number): string | null {
   }
 }
 
-function isAlive({ pid, started, host }: Owner): boolean {
-  if (host !== hostname()) return true; // can't be known from here
+const isAlive = ({ host, ...process }: Owner): boolean => host !== hostname() || isRunning(process); // of another machine it can't be known from here
+
+/** Whether the process still runs: the pid, and where both are known the time at which it started. */
+export function isRunning({ pid, started }: Pick<Owner, 'pid' | 'started'>): boolean {
   try {
     process.kill(pid, 0);
   } catch (error) {
