@@ -69,6 +69,28 @@ describe.skipIf(!hasBrowser)(
       await page.context().close();
     });
 
+    it('keeps every letter that is typed while the list is filtered by those before it', async () => {
+      const { page } = await open('/one/script');
+      const search = page.getByRole('searchbox', { name: 'Search' });
+      await search.focus();
+      // From here on the page's timers and frames come only when they are called.
+      await page.clock.install({ time: 0 });
+      await page.clock.pauseAt(1000);
+      await page.keyboard.type('judg');
+      await page.clock.runFor(250);
+      await page.waitForURL(/text=judg$/);
+      await page.keyboard.type('em');
+      await page.clock.runFor(100);
+      expect(await search.inputValue()).toBe('judgem');
+      await page.clock.runFor(250);
+      await page.waitForURL(/text=judgem$/);
+      await page.clock.resume();
+      await page.getByRole('button', { name: 'Clear' }).click();
+      await page.locator('.told', { hasText: 'messages' }).waitFor();
+      expect(await search.inputValue()).toBe('');
+      await page.context().close();
+    });
+
     it('filters by role, type and episode, together', async () => {
       const { page } = await open('/one/script');
       const told = (count: number) =>

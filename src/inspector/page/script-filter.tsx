@@ -50,25 +50,44 @@ function Typed({
   hint: string;
 }) {
   const value = filter.value[name];
-  const [text, setText] = useState(value);
+  // What is being typed: a letter may come while the list is filtered by those before it.
+  const [draft, setDraft] = useState<string | null>(null);
+  const sent = useRef(value);
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
-  useEffect(() => setText(value), [value]);
-  const type = (typed: string) => {
-    setText(typed);
+  const send = (typed: string) => {
     clearTimeout(timer.current);
-    timer.current = setTimeout(() => set(name, typed), TYPING_MS);
+    if (typed === sent.current) return;
+    sent.current = typed;
+    set(name, typed);
   };
+  const type = (typed: string) => {
+    setDraft(typed);
+    clearTimeout(timer.current);
+    timer.current = setTimeout(() => send(typed), TYPING_MS);
+  };
+  const leave = () => {
+    if (draft !== null) send(draft);
+    setDraft(null);
+  };
+  useEffect(() => {
+    if (value === sent.current) return;
+    // Somebody else changed it: the button Clear, a step back.
+    sent.current = value;
+    clearTimeout(timer.current);
+    setDraft(null);
+  }, [value]);
   return (
     <label>
       <span>{label}</span>
       <input
         id={id}
         type="search"
-        value={text}
+        value={draft ?? value}
         placeholder={hint}
         autocomplete="off"
         spellcheck={false}
         onInput={({ currentTarget }) => type(currentTarget.value)}
+        onBlur={leave}
       />
     </label>
   );
