@@ -6,6 +6,9 @@ import { hasBrowser, startBrowser } from '../support/browser.js';
 import { HACKED, HOSTILE, type Inspected, inspectRuns } from '../support/inspected-runs.js';
 import { openWatched, seriousFaults, type WatchedPage } from '../support/watched-page.js';
 
+/** What is shown grows with what was read of both logs. */
+const ends = { timeout: 30_000 };
+
 let runs: Inspected;
 let browser: Browser;
 const opened: WatchedPage[] = [];
@@ -51,7 +54,7 @@ describe.skipIf(!hasBrowser)('the Compare view (skipped where there is no chromi
     const page = await open('one', '');
     await page.getByLabel('with').selectOption('fork');
     await page.locator('.logs').waitFor();
-    expect(page.url()).toBe(runs.url('/one/compare?with=fork'));
+    await page.waitForURL(runs.url('/one/compare?with=fork'));
     await page.getByRole('link', { name: 'Swap the two' }).click();
     await page.waitForURL(runs.url('/fork/compare?with=one'));
     await page.locator('[data-log="fork"].run-a').waitFor();
@@ -68,13 +71,13 @@ describe.skipIf(!hasBrowser)('the Compare view (skipped where there is no chromi
       const first = page.locator(`[data-log="${name}"] li.first`);
       expect(await first.getAttribute('data-seq')).toBe(String(seq));
       expect(await first.textContent()).toContain(log[seq]!.type);
-      expect(await page.locator(`[data-log="${name}"] li.same`).count()).toBe(3);
+      await expect.poll(() => page.locator(`[data-log="${name}"] li.same`).count(), ends).toBe(3);
     }
     await page.locator('[data-log="fork"] li.first').getByRole('link').click();
-    expect(page.url()).toBe(runs.url(`/fork/script?seq=${seq}`));
+    await page.waitForURL(runs.url(`/fork/script?seq=${seq}`));
     await page.goBack();
     await page.locator('[data-log="one"] li.first').getByRole('link').click();
-    expect(page.url()).toBe(runs.url(`/one/script?seq=${seq}`));
+    await page.waitForURL(runs.url(`/one/script?seq=${seq}`));
   });
 
   it('says so where two logs differ in their order and their making only', async () => {
@@ -91,8 +94,8 @@ describe.skipIf(!hasBrowser)('the Compare view (skipped where there is no chromi
 
   it('shows in what the configs differ', async () => {
     const page = await open('one', 'fork');
-    const cells = await page.locator('[data-path="dpo.beta"] td').allInnerTexts();
-    expect(cells).toEqual(['0.1', '0.5']);
+    const cells = () => page.locator('[data-path="dpo.beta"] td').allInnerTexts();
+    await expect.poll(cells, ends).toEqual(['0.1', '0.5']);
   });
 
   it('shows both numbers of a version, as the logs have them, and their difference', async () => {
@@ -100,22 +103,24 @@ describe.skipIf(!hasBrowser)('the Compare view (skipped where there is no chromi
     const cell = page.locator('[data-cell="M2/self.score"]');
     const { value, seq } = valueIn(runs.one, 'M2', 'self.score');
     const other = HACKED.M2!.self;
-    expect(
-      await cell.locator('data').evaluateAll((all) => all.map((one) => one.getAttribute('value'))),
-    ).toEqual([String(value), String(other)]);
+    const shown = () =>
+      cell.locator('data').evaluateAll((all) => all.map((one) => one.getAttribute('value')));
+    await expect.poll(shown, ends).toEqual([String(value), String(other)]);
     const difference = other - value;
     expect(await cell.locator('.difference').textContent()).toBe(
       `${difference > 0 ? '+' : '−'}${Math.abs(difference).toFixed(2)}`,
     );
     await cell.getByRole('link').nth(1).click();
-    expect(page.url()).toBe(runs.url(`/hacked/script?seq=${seq}`));
+    await page.waitForURL(runs.url(`/hacked/script?seq=${seq}`));
   });
 
   it('draws both runs on the same axes', async () => {
     const page = await open('one', 'hacked');
     const plot = page.locator('[data-measure="gap"]');
-    expect(await plot.locator('[data-series="one"] .point').count()).toBe(Object.keys(HACKED).length);
-    expect(await plot.locator('[data-series="hacked"] .point').count()).toBe(Object.keys(HACKED).length);
+    for (const name of ['one', 'hacked'])
+      await expect
+        .poll(() => plot.locator(`[data-series="${name}"] .point`).count(), ends)
+        .toBe(Object.keys(HACKED).length);
   });
 
   it('shows hostile names and texts as text', async () => {
@@ -143,6 +148,6 @@ describe.skipIf(!hasBrowser)('the Compare view (skipped where there is no chromi
     await page.locator('.logs').waitFor();
     await page.locator('[data-log="one"] li.first a').focus();
     await page.keyboard.press('Enter');
-    expect(page.url()).toContain('/one/script?seq=');
+    await page.waitForURL(/\/one\/script\?seq=/);
   });
 });

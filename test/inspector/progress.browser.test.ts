@@ -81,7 +81,7 @@ describe.skipIf(!hasBrowser)('the Progress view (skipped where there is no chrom
     expect(await behind.locator('data').getAttribute('value')).toBe(String(value));
     expect(new URL(page.url()).searchParams.get('number')).toBe('M1/judge.pairwise');
     await behind.getByRole('link', { name: `message ${seq}` }).click();
-    expect(page.url()).toBe(runs.url(`/one/script?seq=${seq}`));
+    await page.waitForURL(runs.url(`/one/script?seq=${seq}`));
   });
 
   it('opens the same from a link that was sent', async () => {
@@ -103,14 +103,14 @@ describe.skipIf(!hasBrowser)('the Progress view (skipped where there is no chrom
     expect(size).toBeGreaterThanOrEqual(48);
     expect(await page.locator('.between .above').count()).toBeGreaterThan(0);
     await headline.getByRole('link').click();
-    expect(page.url()).toContain(`/hacked/script?seq=${published().get('M2/gap')!.seq}`);
+    await page.waitForURL(runs.url(`/hacked/script?seq=${published().get('M2/gap')!.seq}`));
   });
 
   it('goes to the message of a version from its point in a plot, and from its card', async () => {
     const page = await open('one');
     const { seq } = published().get('M1/self.score')!;
     await page.locator(`#gap [data-series^="self-score"] [data-seq="${seq}"] .target`).click();
-    expect(page.url()).toBe(runs.url(`/one/script?seq=${seq}`));
+    await page.waitForURL(runs.url(`/one/script?seq=${seq}`));
     await page.goBack();
     const made = runs.one.find(
       ({ type, body }) => type === 'version.made' && (body as BodyOf<'version.made'>).version === 'M2',
@@ -120,7 +120,7 @@ describe.skipIf(!hasBrowser)('the Progress view (skipped where there is no chrom
       (made.body as BodyOf<'version.made'>).weightsHash.slice(0, 12),
     );
     await card.getByRole('link').click();
-    expect(page.url()).toBe(runs.url(`/one/script?seq=${made.seq}`));
+    await page.waitForURL(runs.url(`/one/script?seq=${made.seq}`));
   });
 
   it('shows hostile names as text', async () => {

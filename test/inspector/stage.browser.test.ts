@@ -54,6 +54,8 @@ const opened: WatchedPage[] = [];
 async function openPage(address: string, options: BrowserContextOptions = {}): Promise<Page> {
   const watched = await openWatched(browser, address, options);
   opened.push(watched);
+  // A log that is opened for the first time shows earlier moments until it is read so far.
+  await watched.page.locator('.stage[aria-busy=false]').waitFor();
   return watched.page;
 }
 const at = (path: string, own = url): string => own.replace('/#', `${path}#`);
@@ -345,6 +347,7 @@ describe.skipIf(!hasBrowser)('the page (skipped where there is no chromium)', ()
       await page.getByRole('dialog').waitFor();
       await check('help');
       await page.keyboard.press('Escape');
+      await page.getByRole('dialog').waitFor({ state: 'detached' });
       await page.keyboard.press('f');
       await page.getByRole('dialog').waitFor();
       await check('fork');

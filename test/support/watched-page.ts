@@ -12,10 +12,28 @@ export interface WatchedPage {
   readonly faults: readonly string[];
 }
 
+/**
+ * How many times slower scripts run, each answer of the server being late by up to LATE_MS too: what holds on a quick machine by luck
+ * alone then fails.
+ */
+const slowness = Number(process.env.SOLILOQUY_SLOW_PAGES ?? 1);
+const LATE_MS = 400;
+
+async function slowDown(page: Page): Promise<void> {
+  const session = await page.context().newCDPSession(page);
+  await session.send('Emulation.setCPUThrottlingRate', { rate: slowness });
+  await page.route(/\/api\/(?!.*\/events)/, async (route) => {
+    await new Promise((resolve) => setTimeout(resolve, Math.random() * LATE_MS));
+    // A page that has gone meanwhile wants no answer.
+    await route.continue().catch(() => {});
+  });
+}
+
 /** An empty page in a context of its own. */
 export async function watchPage(browser: Browser, options: BrowserContextOptions = {}): Promise<WatchedPage> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 720 }, ...options });
   const page = await context.newPage();
+  if (slowness > 1) await slowDown(page);
   const faults: string[] = [];
   page.on('request', (request) => {
     if (!/^(http:\/\/127\.0\.0\.1:\d+\/|data:)/.test(request.url())) faults.push(request.url());

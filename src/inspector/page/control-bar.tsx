@@ -6,6 +6,7 @@ import { Dialog } from './dialog.jsx';
 import { ForkDialog } from './fork-dialog.jsx';
 import { HelpDialog } from './help-dialog.jsx';
 import { head, run } from './live.js';
+import { page } from './run-page.js';
 import { dialog } from './shortcuts.js';
 
 const WORDS = { running: 'running', held: 'paused', ended: 'over' } as const;
@@ -65,7 +66,8 @@ function StopDialog() {
 function Dialogs() {
   if (dialog.value === 'help') return <HelpDialog onClose={close} />;
   if (dialog.value === 'stop') return <StopDialog />;
-  if (dialog.value === 'fork') return <ForkDialog key={run.value} onClose={close} />;
+  // The form begins with the parent's cast.
+  if (dialog.value === 'fork' && page.value) return <ForkDialog key={run.value} onClose={close} />;
   return null;
 }
 

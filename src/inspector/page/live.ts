@@ -22,6 +22,8 @@ export const newest = signal<Moment | null>(null);
 export const moment = signal<Moment | null>(null);
 /** The page follows a run that is under way: then the newest state is shown, and nothing moves that costs the run its time. */
 export const isFlowing = computed(() => seq.value === null && head.value?.control === 'running');
+/** Another moment is shown than the one that was asked for: it is on its way, or the log isn't read so far yet. */
+export const isBehind = computed(() => seq.value !== null && moment.value?.seq !== seq.value);
 export const connected = signal(false);
 export const failure = signal<string | null>(null);
 

@@ -11,7 +11,7 @@ import { Addressees } from './addressees.jsx';
 import { getPath } from './api.js';
 import { Drawing } from './drawing.jsx';
 import { Go } from './go.jsx';
-import { moment, tell } from './live.js';
+import { isBehind, moment, tell } from './live.js';
 import { LargeChart } from './stage-large.jsx';
 
 const charts = signal<Readonly<Record<string, string>>>({});
@@ -93,7 +93,7 @@ export function Stage() {
   const svg = charts.value[large];
   const names = Object.keys(charts.value);
   return (
-    <div class={svg ? 'stage with-large' : 'stage'}>
+    <div class={svg ? 'stage with-large' : 'stage'} aria-busy={isBehind.value}>
       <Addressees />
       {names.length === 0 && <p class="waiting">drawing the statecharts …</p>}
       <ul class="cards" onKeyDown={walk}>
