@@ -17,6 +17,7 @@ import { pipeline } from 'node:stream/promises';
 import type { OverrideRequest } from '../src/log/overrides.js';
 import type { BackendChoice } from '../src/protocol/backends.js';
 import { type Config, type ConfigPart, resolveConfig } from '../src/protocol/config.js';
+import { versionOf } from '../src/protocol/ids.js';
 import { writeAtomic } from '../src/store/files.js';
 import { type Lock, takeLock } from '../src/store/lock.js';
 import { configText, type ForkSeam, type RunConfig, readRunConfig } from '../src/store/run-config.js';
@@ -26,6 +27,7 @@ import { findForkPoint } from './fork-point.js';
 import { changesBetween, checkChanges } from './fork-rules.js';
 import { checkPinned } from './hub-ids.js';
 import { createKeeper, type Keeper } from './keeper.js';
+import { checkFits } from './memory.js';
 import { createParts, type Machinery, type Parts } from './parts.js';
 import { type Refolded, refold } from './refold.js';
 import type { Progress } from './streams.js';
@@ -71,6 +73,11 @@ export async function forkRun(options: ForkOptions): Promise<Forked> {
     const keeper = createKeeper();
     const refolded = await refold(from.log, parts.company, keeper, point.seq);
     checkChanges({ ...refolded, seq: point.seq }, config, changes);
+    const base = refolded.made.get(versionOf(0));
+    if (base !== undefined) {
+      await parts.store.recall(versionOf(0), base, from.model(versionOf(0)));
+      await checkFits(parts, config, machinery);
+    }
     const { head } = refolded.log;
     const seam: ForkSeam = {
       parent: { run: basename(resolve(parent)), seq: point.seq, headHash: head },
@@ -122,7 +129,7 @@ async function populate(populating: Populating): Promise<Run> {
   for (const name of new Set(ordered.flatMap(({ datasets }) => datasets)))
     if (existsSync(from.data(name))) shareFile(from.data(name), folder.data(name));
   await copyBeginning(from.log, folder.log, log.bytes);
-  for (const [version, hash] of made) await parts.store.recall(version, hash);
+  for (const [version, hash] of made) if (!parts.model.has(version)) await parts.store.recall(version, hash);
   const start = startAfter(fold, {
     to: 'record',
     message: { type: 'run.forked', body: { ...seam, config: { ...config } } },

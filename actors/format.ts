@@ -49,10 +49,12 @@ export function settledFormat(config: Config, base: Checkpoint, clock: Clock): C
 /** Every model of the cast must be able to be asked so. */
 export function checkTemplates(
   { world }: Config,
-  casts: readonly (readonly [version: string, checkpoint: Checkpoint])[],
+  casts: readonly { readonly version: string; readonly checkpoint: Checkpoint }[],
 ): void {
   if (world.format !== 'chat') return;
-  const without = casts.find(([, checkpoint]) => !hasChatTemplate(checkpoint));
+  const without = casts.find(({ checkpoint }) => !hasChatTemplate(checkpoint));
   if (without)
-    throw wrong(`${without[0]} is cast, and has no chat template; this run asks its models through theirs`);
+    throw wrong(
+      `${without.version} is cast, and has no chat template; this run asks its models through theirs`,
+    );
 }

@@ -1,6 +1,7 @@
 /**
- * Whether a run fits into memory, known before anything is written: its shape out of its config, model and world; what this process may
- * use; and, where that is less, an error that says which parts are large and what makes them smaller.
+ * Whether a run fits into memory, known before anything is written, be it new, gone on with or forked: its shape out of its config,
+ * model and world; what this process may use; and, where that is less, an error that says which parts are large and what makes them
+ * smaller.
  */
 import { totalmem } from 'node:os';
 import { type Architecture, sizeOf } from '../src/lm/architecture.js';
@@ -12,9 +13,11 @@ import {
 } from '../src/lm/memory-estimate.js';
 import type { Config } from '../src/protocol/config.js';
 import { SoliloquyError } from '../src/protocol/errors.js';
+import { versionOf } from '../src/protocol/ids.js';
 import type { OptimizerConfig } from '../src/protocol/lm.js';
 import type { Tokenizer, World } from '../src/protocol/ports.js';
 import { chatPrompt, judgePrompt } from '../src/stages/templates.js';
+import type { Machinery, Parts } from './parts.js';
 import { checkpointsIn, templateFor } from './worlds.js';
 
 const GIB = 2 ** 30;
@@ -29,7 +32,7 @@ export function memoryOfMachine(): number {
   return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
 }
 
-const trainingOf = (
+export const trainingOf = (
   { batchSize, microBatchSize }: Pick<OptimizerConfig, 'batchSize' | 'microBatchSize'>,
   sides: 1 | 2,
 ) => ({
@@ -48,7 +51,7 @@ export function runShape(
   return {
     architecture,
     workers,
-    versions: iterations + 3 + checkpointsIn(config).length, // M0, SFT, M1 and what follows
+    versions: iterations + 3 + checkpointsIn(config).length, // M0, SFT, M1 and what follows; those of the cast
     ...(lora.rank > 0 ? { lora } : {}),
     trainings: [trainingOf(sft, 1), ...(iterations > 0 ? [trainingOf(dpo, 2)] : [])],
     tokens: Math.min(tokens, architecture.maxPositions),
@@ -90,12 +93,42 @@ export const partsText = ({ parts }: MemoryEstimate): string =>
     .map((part) => `${part} ${gigabytes(parts[part])}`)
     .join(', ');
 
-/** What would make it smaller, each with the estimate that it gives; the one that helps most first. */
-function advice(shape: RunShape, config: Config): string {
+/** What might make it smaller, and what it would then be. */
+export type Way = readonly [way: string, smaller: RunShape];
+
+/** Those that do, each with the estimate that it gives; the one that helps most first. */
+function advice(shape: RunShape, ways: readonly Way[]): string {
+  const now = estimateMemory(shape).bytes;
+  const better = ways
+    .map(([way, smaller]) => ({ way, bytes: estimateMemory(smaller).bytes }))
+    .filter(({ bytes }) => bytes < now)
+    .sort((a, b) => a.bytes - b.bytes)
+    .map(({ way, bytes }) => `${way} (${gigabytes(bytes)})`);
+  return [...better, 'a smaller model', '--memory GIB if you know better'].join('; ');
+}
+
+/** Throws `memory.short` where the estimate is more than there is. `what`: such as "the run". */
+export function checkShape(
+  what: string,
+  shape: RunShape,
+  available: number,
+  ways: () => readonly Way[],
+): void {
+  const { architecture, workers, tokens } = shape;
+  const estimate = estimateMemory(shape);
+  if (estimate.bytes <= available) return;
+  throw new SoliloquyError(
+    'memory.short',
+    `${what} takes about ${gigabytes(estimate.bytes)} at its peak (${partsText(estimate)}), and there are ${gigabytes(available)}: ${(sizeOf(architecture) / 1e6).toFixed(1)}M parameters, ${workers} workers, sequences of ${tokens} tokens`,
+    { estimate: estimate.bytes, available, parts: estimate.parts, fix: advice(shape, ways()) },
+  );
+}
+
+function waysOf(shape: RunShape, config: Config): readonly Way[] {
   const { dpo, sft, flow } = config;
   const micro = Math.max(1, Math.floor(Math.min(dpo.microBatchSize, sft.microBatchSize) / 2));
   const at = (change: Config) => runShape(change, shape.architecture, shape.workers, shape.tokens);
-  const ways: readonly (readonly [string, RunShape])[] = [
+  return [
     [
       `--set dpo.microBatchSize=${micro} --set sft.microBatchSize=${micro}`,
       at({ ...config, dpo: { ...dpo, microBatchSize: micro }, sft: { ...sft, microBatchSize: micro } }),
@@ -104,13 +137,6 @@ function advice(shape: RunShape, config: Config): string {
     ['--workers 1', { ...shape, workers: 1 }],
     ['--set flow.batchRows=16', at({ ...config, flow: { ...flow, batchRows: 16 } })],
   ];
-  const now = estimateMemory(shape).bytes;
-  const better = ways
-    .map(([way, smaller]) => ({ way, bytes: estimateMemory(smaller).bytes }))
-    .filter(({ bytes }) => bytes < now)
-    .sort((a, b) => a.bytes - b.bytes)
-    .map(({ way, bytes }) => `${way} (${gigabytes(bytes)})`);
-  return [...better, 'a smaller model', '--memory GIB if you know better'].join('; ');
 }
 
 export interface Fitting {
@@ -135,11 +161,21 @@ export async function checkMemory({
   const most = runShape(config, architecture, workers, architecture.maxPositions);
   if (estimateMemory(most).bytes <= available) return;
   const shape = { ...most, tokens: Math.min(await tokens(), architecture.maxPositions) };
-  const estimate = estimateMemory(shape);
-  if (estimate.bytes <= available) return;
-  throw new SoliloquyError(
-    'memory.short',
-    `the run takes about ${gigabytes(estimate.bytes)} at its peak (${partsText(estimate)}), and there are ${gigabytes(available)}: ${(sizeOf(architecture) / 1e6).toFixed(1)}M parameters, ${workers} workers, sequences of ${shape.tokens} tokens`,
-    { estimate: estimate.bytes, available, parts: estimate.parts, fix: advice(shape, config) },
-  );
+  checkShape('the run', shape, available, () => waysOf(shape, config));
+}
+
+/** The same of a run whose parts are made and whose M0 is registered. */
+export async function checkFits(
+  { model, world }: Pick<Parts, 'model' | 'world'>,
+  config: Config,
+  { workers, memory }: Pick<Machinery, 'workers' | 'memory'>,
+): Promise<void> {
+  const { weights } = await model.checkpoint(versionOf(0));
+  await checkMemory({
+    config,
+    architecture: weights.architecture,
+    workers,
+    available: memory ?? memoryOfMachine(),
+    tokens: () => longestSequence(config, world, model.tokenizer(versionOf(0))),
+  });
 }

@@ -5,6 +5,7 @@
 import { basename } from 'node:path';
 import { Subject } from 'rxjs';
 import { type Checkpoint, readCheckpoint } from '../src/lm/checkpoint.js';
+import { weightsHash } from '../src/lm/weights.js';
 import { readRecording } from '../src/log/recording.js';
 import type { openLog } from '../src/log/writer.js';
 import { type Commands, createCommands } from '../src/players/command-process.js';
@@ -92,7 +93,10 @@ export async function createParts(
     interject('model', { to: 'record', message: { type: 'worker.crashed', body } });
   };
   const model = await createModel({ workers, backend, onWorkerCrash, faults, ...clockOf(first) });
-  for (const [version, checkpoint] of casts) model.register(version, checkpoint);
+  for (const { version, dir, checkpoint } of casts) {
+    model.register(version, checkpoint);
+    model.settle(version, { hash: weightsHash(checkpoint.weights), read: () => readCheckpoint(dir) });
+  }
   const store = createVersionStore(model, folder);
   const commands = createCommands();
   const measuring$: Parts['measuring$'] = new Subject();
@@ -131,12 +135,20 @@ export async function createParts(
   return parts;
 }
 
+interface CastCheckpoint {
+  readonly version: VersionId;
+  readonly dir: string;
+  readonly checkpoint: Checkpoint;
+}
+
 /** Those of the cast to go on with must be there; an older one is only wanted if something of it is still under way. */
-async function castCheckpoints(first: Config, config: Config): Promise<(readonly [VersionId, Checkpoint])[]> {
+async function castCheckpoints(first: Config, config: Config): Promise<CastCheckpoint[]> {
   const needed = checkpointsIn(config);
   const older = checkpointsIn(first).filter((dir) => !needed.includes(dir));
-  const read = async (dir: string) =>
-    [checkpointVersion(dir), await readCheckpoint(modelFolder(dir))] as const;
+  const read = async (model: string) => {
+    const dir = modelFolder(model);
+    return { version: checkpointVersion(model), dir, checkpoint: await readCheckpoint(dir) };
+  };
   const casts = await Promise.all(needed.map(read));
   const found = await Promise.allSettled(older.map(read));
   return [...casts, ...found.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))];

@@ -5,6 +5,7 @@
 import { existsSync, readdirSync, rmSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { readCheckpoint } from '../src/lm/checkpoint.js';
+import { weightsHash } from '../src/lm/weights.js';
 import { openLog } from '../src/log/writer.js';
 import type { BackendChoice } from '../src/protocol/backends.js';
 import { SoliloquyError } from '../src/protocol/errors.js';
@@ -21,6 +22,7 @@ import {
 } from '../src/store/run-folder.js';
 import { inheritedConsent } from './command/consent.js';
 import { createKeeper, type Keeper } from './keeper.js';
+import { checkFits } from './memory.js';
 import { createParts, type Machinery, type Parts } from './parts.js';
 import { type Refolded, refold } from './refold.js';
 import { FRESH } from './sequencer.js';
@@ -116,10 +118,14 @@ async function goOn(going: Going): Promise<Resumed> {
     return { run: null, config, notes: [], messages: fold.seq, progress: refolded.progress };
   }
   const notes = notesOn(end!, manifest);
-  truncateSync(folder.log, log.bytes);
-  if (fold.seq === 0) return { ...(await fromTheStart(going)), notes };
-  clean(folder, new Set<string>(made.keys()));
+  if (fold.seq === 0) {
+    truncateSync(folder.log, log.bytes);
+    return { ...(await fromTheStart(going)), notes };
+  }
   for (const [version, hash] of made) await parts.store.recall(version, hash);
+  await checkFits(parts, config, machinery);
+  truncateSync(folder.log, log.bytes);
+  clean(folder, new Set<string>(made.keys()));
   const seam = seamOf(found, refolded, end!.size - log.bytes);
   const start = startAfter(fold, seam);
   const parent = manifest?.parent ?? found.fork?.parent ?? null;
@@ -147,8 +153,10 @@ async function fromTheStart({
 }: Going): Promise<Omit<Resumed, 'notes'>> {
   const base = await readCheckpoint(baseModel(found.config, assets));
   parts.model.register(versionOf(0), base);
+  await checkFits(parts, found.config, machinery);
   clean(folder, new Set());
-  await parts.store.save(versionOf(0));
+  const hash = weightsHash(base.weights);
+  await parts.store.save(versionOf(0), hash);
   const run = bind(parts, machinery, {
     folder,
     lock,
@@ -157,7 +165,7 @@ async function fromTheStart({
     log: undefined,
     start: FRESH,
   });
-  begin(parts, found.initialText, base);
+  begin(parts, found.initialText, hash);
   return { run, config: found.config, messages: 0, progress: START };
 }
 

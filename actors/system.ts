@@ -3,7 +3,7 @@
  * goes on with one from its log (a resume), or from part of another's (a fork); says how it ends.
  */
 import { type Observable, Subject } from 'rxjs';
-import { type Checkpoint, readCheckpoint } from '../src/lm/checkpoint.js';
+import { readCheckpoint } from '../src/lm/checkpoint.js';
 import { targetsOf } from '../src/lm/lora.js';
 import { weightsHash } from '../src/lm/weights.js';
 import { sha256 } from '../src/log/chain.js';
@@ -28,7 +28,7 @@ import { commandConsent } from './command/consent.js';
 import { settledFormat } from './format.js';
 import { checkPinned } from './hub-ids.js';
 import { createKeeper, type Keeper } from './keeper.js';
-import { checkMemory, longestSequence, memoryOfMachine } from './memory.js';
+import { checkFits } from './memory.js';
 import { createParts, type Machinery, type Parts } from './parts.js';
 import { createSequencer, FRESH, type Sequencer, type Start } from './sequencer.js';
 import type { Messages } from './streams.js';
@@ -90,22 +90,17 @@ export async function createRun(options: RunOptions): Promise<Run> {
   let lock: Lock | undefined;
   try {
     parts.model.register(versionOf(0), base);
-    await checkMemory({
-      config,
-      architecture: base.weights.architecture,
-      workers: options.workers,
-      available: options.memory ?? memoryOfMachine(),
-      tokens: () => longestSequence(config, parts.world, parts.model.tokenizer(versionOf(0))),
-    });
+    await checkFits(parts, config, options);
     createRunFolder(out);
     lock = takeLock(folder.lock, out);
     removeDrafts(out);
     const text = configText({ ...config, used: usedBy(parts, versions) });
     writeAtomic(folder.config, text);
-    await parts.store.save(versionOf(0));
+    const hash = weightsHash(base.weights);
+    await parts.store.save(versionOf(0), hash);
     const keeper = createKeeper();
     const run = bind(parts, options, { folder, lock, keeper, parent: null, log: undefined, start: FRESH });
-    begin(parts, text, base);
+    begin(parts, text, hash);
     return run;
   } catch (error) {
     lock?.release();
@@ -114,9 +109,9 @@ export async function createRun(options: RunOptions): Promise<Run> {
   }
 }
 
-/** The first message. */
-export function begin(parts: Parts, configText: string, base: Checkpoint): void {
-  const body = { configHash: sha256(configText), baseHash: weightsHash(base.weights) };
+/** The first message; `baseHash`: weightsHash of M0. */
+export function begin(parts: Parts, configText: string, baseHash: string): void {
+  const body = { configHash: sha256(configText), baseHash };
   parts.speaker?.('user', { to: 'coordinator', message: { type: 'run.start', body } });
 }
 

@@ -26,21 +26,27 @@ import type { Bound } from './company.js';
 
 /** Brings versions to the model, and new ones to the disk. */
 export interface VersionStore {
-  /** Of a version that an adapter made: the adapter, on `from`. */
-  readonly save: (version: VersionId, from?: VersionId) => Promise<void>;
+  /** Writes a version down, whose weights may leave memory from then on. Of one that an adapter made: the adapter, on `from`. */
+  readonly save: (version: VersionId, hash: string, from?: VersionId) => Promise<void>;
   readonly load: (version: VersionId) => Promise<void>;
-  /** Registers a version that the run's log has made, after checking that its weights are those that the log names. */
-  readonly recall: (version: VersionId, hash: string) => Promise<void>;
+  /**
+   * Registers a version that the run's log has made, after checking that its weights are those that the log names. `dir`: where it
+   * stands as long as the run's own folder has no copy.
+   */
+  readonly recall: (version: VersionId, hash: string, dir?: string) => Promise<void>;
 }
 
 export function createVersionStore(model: SharedModel, folder: RunFolder): VersionStore {
+  const settle = (version: VersionId, hash: string): void =>
+    model.settle(version, { hash, read: () => readCheckpoint(folder.model(version)) });
   return {
-    save(version, from) {
-      const checkpoint = model.checkpoint(version);
+    async save(version, hash, from) {
+      const checkpoint = await model.checkpoint(version);
       const { adapter } = checkpoint;
-      if (adapter === undefined || from === undefined)
-        return writeCheckpoint(folder.model(version), checkpoint);
-      return writeAdapter(folder.model(version), `../${from}`, checkpoint, adapter);
+      const dir = folder.model(version);
+      if (adapter === undefined || from === undefined) await writeCheckpoint(dir, checkpoint);
+      else await writeAdapter(dir, `../${from}`, checkpoint, adapter);
+      settle(version, hash);
     },
     async load(version) {
       if (model.has(version)) return;
@@ -49,8 +55,7 @@ export function createVersionStore(model: SharedModel, folder: RunFolder): Versi
         fix: 'cast a version that is made before it is needed',
       });
     },
-    async recall(version, hash) {
-      const dir = folder.model(version);
+    async recall(version, hash, dir = folder.model(version)) {
       const checkpoint = await readCheckpoint(dir);
       if (weightsHash(checkpoint.weights) !== hash)
         throw new SoliloquyError(
@@ -63,6 +68,7 @@ export function createVersionStore(model: SharedModel, folder: RunFolder): Versi
           },
         );
       model.register(version, checkpoint);
+      settle(version, hash);
     },
   };
 }
@@ -84,7 +90,8 @@ export async function trainAndStore(
   { model, folder, save, commands, consented }: Training,
 ): Promise<TrainingResult> {
   const { from, to, objective, key, reference } = job;
-  const { weights } = model.checkpoint(from);
+  const before = await model.checkpoint(from);
+  const { weights } = before;
   const built = datasets.build(
     job,
     model.tokenizer(from),
@@ -96,18 +103,18 @@ export async function trainAndStore(
   const adapter = lora.lora && { adapter: adapterFacts(weights.architecture, lora.lora) };
   if (rows === 0) {
     const fresh = lora.lora && { lora: lora.lora, data: freshAdapter(weights.architecture, lora.lora, key) };
-    const { adapter: _, ...checkpoint } = model.checkpoint(from);
-    model.register(to, { ...checkpoint, ...(fresh && { adapter: fresh }) });
-    await save(to, from);
-    return { rows, tooLong, dataHash, steps: 0, curve: [], weightsHash: weightsHash(weights), ...adapter };
+    const { adapter: _, ...same } = before;
+    const hash = weightsHash(weights);
+    model.register(to, { ...same, ...(fresh && { adapter: fresh }) });
+    await save(to, hash, from);
+    return { rows, tooLong, dataHash, steps: 0, curve: [], weightsHash: hash, ...adapter };
   }
   if (job.by === 'command') {
     const external = { commands, consented, dir: folder.command(to) };
-    const before = model.checkpoint(from);
     const given = built.trl(styleOf(config));
     const { checkpoint, ...outcome } = await trainByCommand(job, before, given, onStep, config, external);
     model.register(to, checkpoint);
-    await save(to);
+    await save(to, outcome.weightsHash);
     return { rows, tooLong, dataHash, ...outcome };
   }
   const spec = {
@@ -122,7 +129,7 @@ export async function trainAndStore(
   const identity = sha256(JSON.stringify([spec, weightsHash(weights)]));
   const keeping = keepingAt(folder.training(to), identity, config.flow.keepSteps);
   const outcome = await model.train(spec, onStep, keeping);
-  await save(to, from);
+  await save(to, outcome.weightsHash, from);
   return { rows, tooLong, dataHash, ...outcome };
 }
 

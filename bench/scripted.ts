@@ -46,7 +46,7 @@ const scriptedLogprob = (version: VersionId) => (id: number) =>
 
 export async function createScriptedModel(script: Script = {}): Promise<SharedModel> {
   const { fails = () => false, babble = 0.05, steps = 6 } = script;
-  const versions = createVersions(() => undefined);
+  const versions = createVersions({ onRelease: () => undefined });
   let calls = 0;
   let closed = false;
   const sampled = (
@@ -77,9 +77,10 @@ export async function createScriptedModel(script: Script = {}): Promise<SharedMo
     train: (spec, onStep, keeping) => train(spec, steps, onStep, keeping),
     register: versions.register,
     has: versions.has,
+    settle: versions.settle,
     checkpoint: versions.checkpoint,
     tokenizer: versions.tokenizer,
-    contextLength: (version) => versions.ref(version).architecture.maxPositions,
+    contextLength: (version) => versions.architecture(version).maxPositions,
     release: versions.release,
     versions: versions.names,
     held: () => [],
@@ -96,7 +97,7 @@ export async function createScriptedModel(script: Script = {}): Promise<SharedMo
     onStep: (step: TrainStep) => void = () => undefined,
     keeping?: TrainKeeping,
   ): Promise<TrainOutcome> {
-    const from = versions.checkpoint(spec.from);
+    const from = await versions.checkpoint(spec.from);
     const { architecture } = from.weights;
     const kept = (await keeping?.load()) ?? null;
     const weights = Float32Array.from(kept?.weights ?? from.weights.data);

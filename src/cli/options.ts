@@ -50,6 +50,13 @@ export const withMachinery = (command: Command): Command =>
       new Option('--backend <name>', 'what does the numbers').choices(BACKEND_CHOICES).default('auto'),
     );
 
+/** Bytes, given in GiB. */
+export const memoryOption = (what: 'run' | 'training'): Option =>
+  new Option(
+    '--memory <GiB>',
+    `memory that the ${what} may take; one that won’t fit is refused (default: what the machine or container has)`,
+  ).argParser((text) => decimal(0.1, 1e6)(text) * 2 ** 30);
+
 export const systemClock = { now: () => Date.now() };
 
 export const printJson = (value: unknown): void => {

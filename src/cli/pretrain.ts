@@ -88,7 +88,7 @@ async function pretrainMicroworld(options: Options): Promise<void> {
       prefix,
     };
     writeAtomic(join(to, 'recipe.json'), `${JSON.stringify(made, null, 2)}\n`);
-    await writeCheckpoint(to, model.checkpoint(M0));
+    await writeCheckpoint(to, await model.checkpoint(M0));
     if (json) printJson({ to, ...made });
     else
       process.stdout.write(

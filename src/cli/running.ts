@@ -16,7 +16,7 @@ import type { Tally } from '../report/tally.js';
 import type { RunFolder } from '../store/run-folder.js';
 import { type InspectorFlags, openInspector, stayOpen, withInspector } from './inspector-options.js';
 import type { LiveInspector } from './live-inspector.js';
-import { decimal, type Machinery as Flags, printJson, systemClock, withMachinery } from './options.js';
+import { type Machinery as Flags, memoryOption, printJson, systemClock, withMachinery } from './options.js';
 import { packageVersion } from './package.js';
 import { showProgress } from './progress.js';
 import { tellEvents } from './run-events.js';
@@ -29,6 +29,7 @@ export interface Showing {
 
 export interface RunMachinery extends Flags, Showing, InspectorFlags {
   readonly durability: Durability;
+  /** Bytes. */
   readonly memory?: number;
 }
 
@@ -42,11 +43,7 @@ export const withRunMachinery = (command: Command): Command =>
         .choices(DURABILITIES)
         .default('grouped' satisfies Durability),
     )
-    .option(
-      '--memory <GiB>',
-      'memory that the run may take; a new one that won’t fit is refused (default: what the machine or container has)',
-      decimal(0.1, 1e6),
-    )
+    .addOption(memoryOption('run'))
     .option('--json', 'what happens as JSON, one event a line; the last is the end (with --quiet: only that)')
     .option('--quiet', 'no progress');
 
@@ -54,7 +51,7 @@ export const machineryOf = ({ workers, backend, durability, memory }: RunMachine
   workers,
   backend,
   durability,
-  ...(memory === undefined ? {} : { memory: memory * 2 ** 30 }),
+  ...(memory === undefined ? {} : { memory }),
   clock: systemClock,
   versions: { soliloquy: packageVersion(), node: process.version },
 });

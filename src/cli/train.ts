@@ -4,23 +4,35 @@
  */
 import { join, resolve } from 'node:path';
 import { Command } from 'commander';
+import { checkShape, memoryOfMachine, trainingOf } from '../../actors/memory.js';
 import { writeAdapter } from '../lm/adapter-writer.js';
+import type { Architecture } from '../lm/architecture.js';
 import { type Checkpoint, readCheckpoint } from '../lm/checkpoint.js';
 import { writeCheckpoint } from '../lm/checkpoint-writer.js';
 import { targetsOf } from '../lm/lora.js';
+import type { RunShape } from '../lm/memory-estimate.js';
+import { sequencesOf } from '../lm/training-plan.js';
 import { weightsHash } from '../lm/weights.js';
 import type { SharedModel } from '../pool/language-model.js';
 import { resolveConfig } from '../protocol/config.js';
 import { SoliloquyError } from '../protocol/errors.js';
 import { versionId } from '../protocol/ids.js';
-import type { OptimizerConfig, TrainData, TrainOutcome } from '../protocol/lm.js';
+import type { LoraConfig, OptimizerConfig, TrainData, TrainOutcome } from '../protocol/lm.js';
 import { keyOf } from '../rng.js';
 import { writeAtomic } from '../store/files.js';
 import { dataPath, hubModel } from './hub.js';
 import { MODEL_HELP, modelArgument } from './model-argument.js';
 import { newFolder } from './new-folder.js';
 import { MODEL, withLanguageModel } from './one-model.js';
-import { decimal, type Machinery, printJson, systemClock, wholeNumber, withMachinery } from './options.js';
+import {
+  decimal,
+  type Machinery,
+  memoryOption,
+  printJson,
+  systemClock,
+  wholeNumber,
+  withMachinery,
+} from './options.js';
 import { packageVersion } from './package.js';
 import { silentProgress, stepProgress } from './step-progress.js';
 import { type DpoText, readDpo, readSft, type SftText, type TrainingFile } from './training-data.js';
@@ -43,6 +55,8 @@ interface Options extends Machinery {
   readonly seed: number;
   readonly json?: true;
   readonly quiet?: true;
+  /** Bytes. */
+  readonly memory?: number;
   readonly loraRank: number;
   readonly loraAlpha: number;
   readonly loraDropout: number;
@@ -115,6 +129,7 @@ function objectiveCommand(objective: Objective, description: string): Command {
   if ('beta' in defaults)
     command.option('--beta <x>', 'how strongly the reference holds', decimal(1e-6, 1e6), defaults.beta);
   return withMachinery(command.option('--seed <n>', 'of the order of rows and of dropout', wholeNumber(0), 1))
+    .addOption(memoryOption('training'))
     .option('--json', 'one JSON line at the end, progress off')
     .option('--quiet', 'no progress')
     .exitOverride()
@@ -170,6 +185,37 @@ function loraOf({ loraRank: rank, loraAlpha: alpha, loraDropout: dropout, loraTa
   return { lora: { rank, alpha, dropout, targets } };
 }
 
+/** Before the first step: whether it fits into memory. */
+function checkTraining(
+  architecture: Architecture,
+  data: TrainData,
+  optimizer: OptimizerConfig,
+  options: Options,
+): void {
+  const sequences = sequencesOf(data);
+  const tokens = Math.max(0, ...sequences.flat().map(({ ids }) => ids.length));
+  const sides = data.objective === 'dpo' ? 2 : 1;
+  const shapeOf = (
+    own: OptimizerConfig,
+    { workers, lora }: { workers: number; lora?: LoraConfig },
+  ): RunShape => ({
+    architecture,
+    workers,
+    versions: 2,
+    ...(lora && { lora }),
+    trainings: [trainingOf(own, sides)],
+    tokens,
+    rows: 0,
+  });
+  const given = { workers: options.workers, ...loraOf(options) };
+  const micro = Math.max(1, Math.floor(optimizer.microBatchSize / 2));
+  checkShape('the training', shapeOf(optimizer, given), options.memory ?? memoryOfMachine(), () => [
+    [`--micro-batch-size ${micro}`, shapeOf({ ...optimizer, microBatchSize: micro }, given)],
+    ['--lora-rank 8', shapeOf(optimizer, { ...given, ...loraOf({ ...options, loraRank: 8 }) })],
+    ['--workers 1', shapeOf(optimizer, { ...given, workers: 1 })],
+  ]);
+}
+
 async function train(objective: Objective, name: string, options: Options): Promise<void> {
   const optimizer = optimizerOf(objective, options);
   const { dir } = modelArgument(await hubModel(name));
@@ -183,6 +229,7 @@ async function train(objective: Objective, name: string, options: Options): Prom
     const { maxPositions } = base.weights.architecture;
     const maxLength = Math.min(maxPositions, options.maxLength ?? maxPositions);
     const { data, tooLong } = encoded(given, model, options, maxLength);
+    checkTraining(base.weights.architecture, data, optimizer, options);
     const silent = options.json || options.quiet;
     const say = (text: string): boolean => silent || process.stderr.write(`${text}\n`);
     say(
@@ -219,7 +266,7 @@ async function train(objective: Objective, name: string, options: Options): Prom
       backend: model.backend,
       soliloquy: packageVersion(),
     };
-    await keep(options, dir, model.checkpoint(TRAINED), madeFrom, outcome);
+    await keep(options, dir, await model.checkpoint(TRAINED), madeFrom, outcome);
   });
 }
 

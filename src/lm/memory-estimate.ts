@@ -1,7 +1,8 @@
 /**
  * How many bytes a run takes at its peak, from its shape alone: a sum of parts, each a formula that says what it counts, so that what
  * is too large can be named. Made to be a little high, and checked against measured runs (bench/lora.ts, docs/lora.md). A larger
- * model, batch, context or more workers never give a smaller estimate. Pure; knows no machine.
+ * model, batch, context or more workers never give a smaller estimate, but where weights become too large to be compiled in (MOST_INSIDE).
+ * Pure; knows no machine. Owns the limits that the pool and the engines keep to, so that what is counted is what is done.
  */
 import type { LoraConfig } from '../protocol/lm.js';
 import { type Architecture, sizeOf } from './architecture.js';
@@ -17,7 +18,7 @@ export interface TrainingShape {
 export interface RunShape {
   readonly architecture: Architecture;
   readonly workers: number;
-  /** Versions whose weights are held at once. */
+  /** Versions that the run makes or is cast with. */
   readonly versions: number;
   /** Absent: all weights are trained. */
   readonly lora?: LoraConfig;
@@ -53,12 +54,21 @@ const WORKER = 80 * MB;
 export const KEPT_MODELS = 3;
 /** Bytes of weights that they may have together, unless there is only one. */
 export const KEPT_BYTES = 2 ** 30;
+/** Versions that stay in shared memory, however large, and bytes that do, however many: src/pool/versions.ts. */
+export const RESIDENT_VERSIONS = 3;
+export const RESIDENT_BYTES = 2 ** 30;
+/**
+ * Bytes of weights that a decode graph holds inside, packed for its products. Larger ones are fed to it: some 15 % slower with 32 rows
+ * at 135M parameters, and one copy a worker instead of three (docs/performance.md).
+ */
+export const MOST_INSIDE = 2 ** 28;
 /** Of a kept model's weights: fed to prefill, score and train; inside two decode sessions, one of them packed apart. */
 const COPIES = 3;
 /** While a session is opened: the graph's file in pieces and whole, and what is parsed of it. */
 const OPENING = 3;
-/** Lines of one pass in scoring and prefill: src/lm/onnx/score.ts. */
-const PASS_LINES = 4096;
+/** Lines of one scoring pass at most, and numbers of their logits, unless it is a single sequence: src/lm/onnx/score.ts. */
+export const PASS_LINES = 4096;
+export const PASS_LOGITS = 2 ** 26;
 /** Sequences of one scoring task: src/pool/score-chunks.ts. */
 const PASS_SEQUENCES = 32;
 /** Rows of logits that stand at once: logits, probabilities, and a slope or a scaled copy. */
@@ -75,6 +85,16 @@ function lineFloats(a: Architecture, tokens: number): number {
 
 export const keptModels = (bytes: number, versions: number): number =>
   Math.min(KEPT_MODELS, versions, Math.max(1, Math.floor(KEPT_BYTES / bytes)));
+
+/** What a worker holds of weights of so many bytes. */
+function copiesOf(weights: number, versions: number): number {
+  // What `keptModels` comes to, at most: so the estimate grows with the model.
+  const kept = Math.min(Math.min(KEPT_MODELS, versions) * weights, Math.max(KEPT_BYTES, weights));
+  return weights <= MOST_INSIDE ? COPIES * kept + OPENING * weights : kept;
+}
+
+const residentBytes = (weights: number, versions: number): number =>
+  Math.min(versions * weights, Math.max(RESIDENT_VERSIONS * weights, RESIDENT_BYTES));
 
 function trainingState({ architecture, lora, trainings, workers }: RunShape): number {
   const model = sizeOf(architecture);
@@ -93,8 +113,9 @@ function activations({ architecture, trainings, workers, tokens }: RunShape): nu
 
 function scoring({ architecture: a, workers, tokens }: RunShape): number {
   const lines = Math.max(tokens, Math.min(PASS_LINES, PASS_SEQUENCES * tokens));
+  const logits = Math.max(tokens * a.vocabSize, Math.min(lines * a.vocabSize, PASS_LOGITS));
   // One layer at a time, nothing is kept for later.
-  return FLOAT * workers * lines * (lineFloats(a, tokens) + LOGITS * a.vocabSize);
+  return FLOAT * workers * (lines * lineFloats(a, tokens) + LOGITS * logits);
 }
 
 function kvCache({ architecture: a, workers, tokens, rows }: RunShape): number {
@@ -106,12 +127,10 @@ function kvCache({ architecture: a, workers, tokens, rows }: RunShape): number {
 export function estimateMemory(shape: RunShape): MemoryEstimate {
   const { architecture, workers, versions } = shape;
   const weights = FLOAT * sizeOf(architecture);
-  // What `keptModels` comes to, at most: so the estimate grows with the model.
-  const kept = Math.min(Math.min(KEPT_MODELS, versions) * weights, Math.max(KEPT_BYTES, weights));
   const parts: MemoryEstimate['parts'] = {
     process: PROCESS + workers * WORKER,
-    versions: versions * weights,
-    'workers’ copies': workers * (COPIES * kept + OPENING * weights),
+    versions: residentBytes(weights, versions),
+    'workers’ copies': workers * copiesOf(weights, versions),
     'training state': trainingState(shape),
     activations: activations(shape),
     scoring: scoring(shape),

@@ -16,12 +16,12 @@ import type {
   TrainStep,
 } from '../protocol/lm.js';
 import type { Clock, LanguageModel } from '../protocol/ports.js';
-import type { Held } from './messages.js';
+import type { Held, ModelRef } from './messages.js';
 import { createRunner, type PlannedFault, type Runner, type WorkerCrash } from './runner.js';
 import { samplePartsOf } from './sample-parts.js';
 import { scoreChunksOf } from './score-chunks.js';
 import { type TrainerPorts, trainVersion } from './trainer.js';
-import { createVersions, immutable, type Versions } from './versions.js';
+import { createVersions, immutable, type Residency, type Settled, type Versions } from './versions.js';
 
 export interface LanguageModelOptions {
   readonly workers: number;
@@ -29,6 +29,8 @@ export interface LanguageModelOptions {
   readonly backend: BackendChoice;
   /** What a chat template is told that asks for today; absent: such a template is refused. */
   readonly clock?: Clock;
+  /** What stays in memory of large versions; default: memory-estimate.ts. */
+  readonly residency?: Residency;
   /** A thread died; its task is done again unless `retried` is false. */
   readonly onWorkerCrash?: (crash: WorkerCrash) => void;
   /** Tests only. */
@@ -38,7 +40,9 @@ export interface LanguageModelOptions {
 export interface SharedModel extends LanguageModel {
   register(version: VersionId, checkpoint: Checkpoint): void;
   has(version: VersionId): boolean;
-  checkpoint(version: VersionId): Checkpoint;
+  /** Where its files are, too: a large version's weights leave memory when others are wanted, and are read again. */
+  settle(version: VersionId, settled: Settled): void;
+  checkpoint(version: VersionId): Promise<Checkpoint>;
   release(version: VersionId): void;
   versions(): readonly VersionId[];
   /** What each worker that has answered keeps. */
@@ -49,7 +53,7 @@ export interface SharedModel extends LanguageModel {
 }
 
 function checkIds(versions: Versions, version: VersionId, sequences: readonly (readonly number[])[]): void {
-  const { vocabSize, maxPositions } = versions.ref(version).architecture;
+  const { vocabSize, maxPositions } = versions.architecture(version);
   const refuse = (row: number, what: string) =>
     new SoliloquyError('data.invalid', `sequence ${row} for ${version} ${what}`, { version, row });
   sequences.forEach((ids, row) => {
@@ -93,17 +97,17 @@ async function score(
   version: VersionId,
   sequences: readonly (readonly number[])[],
 ): Promise<readonly Float32Array[]> {
-  const model = versions.ref(version);
   checkIds(versions, version, sequences);
   const out: Float32Array[] = new Array(sequences.length);
-  const chunk = async (places: readonly number[]) => {
+  const chunk = async (model: ModelRef, places: readonly number[]) => {
     const task = { kind: 'score' as const, model, sequences: places.map((place) => sequences[place]!) };
     const rows = await runner.run(backend, task);
     places.forEach((place, i) => {
       out[place] = rows[i]!;
     });
   };
-  await Promise.all(scoreChunksOf(sequences).map(chunk));
+  const chunks = scoreChunksOf(sequences);
+  await versions.using(version, (model) => Promise.all(chunks.map((places) => chunk(model, places))));
   return out;
 }
 
@@ -112,20 +116,20 @@ async function sample(
   version: VersionId,
   rows: readonly SampleRow[],
 ): Promise<readonly SampleOutput[]> {
-  const model = versions.ref(version);
   const prompts = rows.map((row) => row.promptIds);
   checkIds(versions, version, prompts);
   if (rows.length === 0) return [];
-  const all = capped(rows, model.architecture.maxPositions);
+  const all = capped(rows, versions.architecture(version).maxPositions);
   const out: SampleOutput[] = new Array(rows.length);
-  const part = async (places: readonly number[]) => {
+  const part = async (model: ModelRef, places: readonly number[]) => {
     const task = { kind: 'sample' as const, model, rows: places.map((place) => all[place]!) };
     const outputs = await runner.run(backend, task);
     places.forEach((place, i) => {
       out[place] = outputs[i]!;
     });
   };
-  await Promise.all(samplePartsOf(all).map(part));
+  const shares = samplePartsOf(all);
+  await versions.using(version, (model) => Promise.all(shares.map((places) => part(model, places))));
   return out;
 }
 
@@ -138,22 +142,23 @@ async function train(
   keeping: TrainKeeping | undefined,
 ): Promise<TrainOutcome> {
   const { runner, backend, versions } = parts;
-  const from = versions.ref(spec.from);
   if (versions.has(spec.to)) throw immutable(spec.to);
   const rows = sequencesOf(spec.data).flat();
   const ids = rows.map((row) => row.ids);
   checkIds(versions, spec.from, ids);
-  const { adapter: _, ...checkpoint } = versions.checkpoint(spec.from);
+  const { adapter: _, ...facts } = versions.facts(spec.from);
   const ports: TrainerPorts = {
     name,
     run: (task) => runner.run(backend, task),
     score: (sequences) => score(parts, spec.reference ?? spec.from, sequences),
     retire: runner.retire,
   };
-  const { outcome, weights, adapter } = await trainVersion(spec, from, ports, onStep, keeping);
-  const { architecture } = from;
+  const { outcome, weights, adapter } = await versions.using(spec.from, (from) =>
+    trainVersion(spec, from, ports, onStep, keeping),
+  );
+  const architecture = versions.architecture(spec.from);
   versions.register(spec.to, {
-    ...checkpoint,
+    ...facts,
     weights: { architecture, data: new Float32Array(weights) },
     ...(adapter && { adapter }),
   });
@@ -163,7 +168,7 @@ async function train(
 export async function createLanguageModel(options: LanguageModelOptions): Promise<SharedModel> {
   const started = await startedRunner(options);
   const { runner, backend } = started;
-  const versions = createVersions(runner.retire, options.clock);
+  const versions = createVersions({ ...options, onRelease: runner.retire });
   const parts: Parts = { ...started, versions };
   let trainings = 0;
   return {
@@ -175,9 +180,10 @@ export async function createLanguageModel(options: LanguageModelOptions): Promis
       train(parts, `training ${trainings++} of ${spec.to}`, spec, onStep, keeping),
     register: versions.register,
     has: versions.has,
+    settle: versions.settle,
     checkpoint: versions.checkpoint,
     tokenizer: versions.tokenizer,
-    contextLength: (version) => versions.ref(version).architecture.maxPositions,
+    contextLength: (version) => versions.architecture(version).maxPositions,
     release: versions.release,
     versions: versions.names,
     held: runner.held,

@@ -110,7 +110,7 @@ describe.skipIf(!python)(
         const before = await readCheckpoint(of(name));
         model.register(from, before);
         await model.train({ ...specOf({ objective: 'dpo', rows: pairsOf(6), beta: 0.1 }), from, to });
-        const trained = model.checkpoint(to);
+        const trained = await model.checkpoint(to);
         expect(trained.weights.data).not.toEqual(before.weights.data);
         const dir = join(work, 'trained', name);
         await writeCheckpoint(dir, trained);

@@ -244,6 +244,18 @@ describe('soliloquy train refuses', () => {
     expect(existsSync(join(to, 'model.safetensors'))).toBe(false);
   });
 
+  it('what does not fit into memory, with what would make it smaller', async () => {
+    const data = file('fits.jsonl', chat, chat, chat);
+    const to = join(work, 'too-large');
+    const { code, err } = await soliloquy(
+      ...['train', 'sft', model, '--data', data, '--to', to, '--memory', '0.1', '--workers', '2'],
+    );
+    expect(code).toBe(1);
+    expect(err).toContain('the training takes about 0.');
+    for (const way of ['--workers 1', '--micro-batch-size 4', '--memory GIB']) expect(err).toContain(way);
+    expect(existsSync(join(to, 'model.safetensors'))).toBe(false);
+  });
+
   it('a folder that holds something, unreadable data and wrong options, naming each', async () => {
     const data = file('good.jsonl', chat);
     const to = join(work, 'new');

@@ -8,6 +8,7 @@ import { resumeRun } from '../../actors/resume.js';
 import { readCheckpoint } from '../../src/lm/checkpoint.js';
 import { adapterSize } from '../../src/lm/lora.js';
 import { weightsHash } from '../../src/lm/weights.js';
+import { createLanguageModel } from '../../src/pool/language-model.js';
 import type { ConfigPart } from '../../src/protocol/config.js';
 import type { BodyOf } from '../../src/protocol/messages.js';
 import {
@@ -85,6 +86,16 @@ describe('a run with adapters', () => {
     const faults = [{ task: 'merge', nth: 2, how: 'exit' }] as const;
     const two = await finishedRun(config(), out(), { workers: 2, faults });
     expect(two.end.outcomeHash).toBe(whole.end.outcomeHash);
+  });
+
+  it('comes to the same outcome where one version at most stays in memory and the others are read again', async () => {
+    const own = config({ cast: { judge: 'frozen:M0' } });
+    const { end } = await finishedRun(own, out());
+    const scarce = await finishedRun(own, out(), {
+      createModel: (options) => createLanguageModel({ ...options, residency: { bytes: 0, versions: 1 } }),
+    });
+    expect(scarce.end.status).toBe('finished');
+    expect(scarce.end.outcomeHash).toBe(end.outcomeHash);
   });
 
   it('is replayed and verified, weights and all', async () => {

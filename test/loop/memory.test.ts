@@ -1,14 +1,16 @@
 /** A run that won't fit is refused before it begins, with what would help. */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { forkRun } from '../../actors/fork.js';
 import { checkMemory, longestSequence, runShape } from '../../actors/memory.js';
+import { resumeRun } from '../../actors/resume.js';
 import { createWorld } from '../../actors/worlds.js';
 import { createScriptedModel } from '../../bench/scripted.js';
 import { type Checkpoint, readCheckpoint } from '../../src/lm/checkpoint.js';
 import { estimateMemory } from '../../src/lm/memory-estimate.js';
 import { tokenizerOf } from '../../src/lm/tokenizer.js';
-import { temporaryFolder, tinyConfig, tinyRun, writeTinyModel } from '../support/tiny-run.js';
+import { countingClock, temporaryFolder, tinyConfig, tinyRun, writeTinyModel } from '../support/tiny-run.js';
 
 const folder = temporaryFolder();
 const dir = join(folder.path, 'm0');
@@ -34,6 +36,31 @@ describe('memory', () => {
       },
     });
     expect(existsSync(out)).toBe(false);
+  });
+
+  it('that is short is told before a fork or a resume changes anything', async () => {
+    const path = join(folder.path, 'stopped');
+    const run = await tinyRun(tinyConfig(dir), path, scripted);
+    run.messages$.subscribe(({ type }) => type === 'version.made' && run.stop());
+    expect((await run.start()).status).toBe('stopped');
+    const log = readFileSync(run.folder.log);
+    const machinery = {
+      ...scripted,
+      assets: '/nowhere',
+      workers: 1,
+      backend: 'onnx' as const,
+      clock: countingClock(),
+      versions: {},
+    };
+    const short = { ...machinery, memory: 100 * MIB };
+    await expect(resumeRun({ ...short, path })).rejects.toMatchObject({ code: 'memory.short' });
+    expect(readFileSync(run.folder.log)).toEqual(log);
+    const out = join(folder.path, 'fork');
+    const fork = { parent: path, out, at: '20', changes: {}, overrides: [] };
+    await expect(forkRun({ ...short, ...fork })).rejects.toMatchObject({ code: 'memory.short' });
+    expect(existsSync(out)).toBe(false);
+    const { run: resumed } = await resumeRun({ ...machinery, path });
+    expect((await resumed!.start()).status).toBe('finished');
   });
 
   it('that is enough lets the run begin; the machine’s own is taken where none is named', async () => {

@@ -128,7 +128,7 @@ describe('language model over worker threads', () => {
         expect(step.gradNorm).toBeCloseTo(said[i]!.gradNorm, 4);
         if (objective === 'dpo') expect(step.margin).toBeCloseTo(said[i]!.margin!, 5);
       });
-      const { weights } = model.checkpoint(to);
+      const { weights } = await model.checkpoint(to);
       const parameters = new Map(parametersOf(weights.architecture).map((p) => [p.name, p]));
       let worst = 0;
       for (const { name: tensor, data: expected } of await readSafetensors(
@@ -144,12 +144,12 @@ describe('language model over worker threads', () => {
   );
 
   it('training makes a new version and leaves the old one as it was', async () => {
-    const before = weightsHash(model.checkpoint(M0).weights);
+    const before = weightsHash((await model.checkpoint(M0)).weights);
     const said: TrainStep[] = [];
     const spec = { ...specOf({ objective: 'sft', rows: rowsOf(7, 0) }), to: nextVersion() };
     const outcome = await model.train(spec, (step) => said.push(step));
-    expect(weightsHash(model.checkpoint(M0).weights)).toBe(before);
-    expect(outcome.weightsHash).toBe(weightsHash(model.checkpoint(spec.to).weights));
+    expect(weightsHash((await model.checkpoint(M0)).weights)).toBe(before);
+    expect(outcome.weightsHash).toBe(weightsHash((await model.checkpoint(spec.to)).weights));
     expect(outcome.weightsHash).not.toBe(before);
     expect(said).toEqual(outcome.curve);
     expect(said.map((s) => [s.step, s.steps])).toEqual([

@@ -19,8 +19,8 @@ async function trained(spec: TrainSpec, options: Partial<LanguageModelOptions>, 
   const crashes: WorkerCrash[] = [];
   const model = await open({ ...options, onWorkerCrash: (crash) => crashes.push(crash) });
   const outcome = await model.train(spec, undefined, keeping);
-  const { weights, adapter } = model.checkpoint(M1);
-  const base = model.checkpoint(M0).weights;
+  const { weights, adapter } = await model.checkpoint(M1);
+  const base = (await model.checkpoint(M0)).weights;
   await model.close();
   return { outcome, weights, adapter: adapter!, base, crashes };
 }
@@ -104,7 +104,7 @@ it('adapters on a version that adapters made: each has its own, and the second s
   const M2 = versionId('M2');
   await model.train(SFT);
   await model.train({ ...DPO, from: M1, to: M2, key: [5, 6] });
-  const [first, second] = [model.checkpoint(M1), model.checkpoint(M2)];
+  const [first, second] = [await model.checkpoint(M1), await model.checkpoint(M2)];
   expect(second.adapter!.data).not.toEqual(first.adapter!.data);
   const merged = first.weights.data.slice();
   for (const layer of factorsOf(first.weights.architecture, second.adapter!))

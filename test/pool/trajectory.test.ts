@@ -73,7 +73,7 @@ describe.each(['onnx', 'wasm'] as const)('twenty steps on %s', (backend) => {
         expect(Math.abs(said.gradNorm / gradNorm - 1), `norm of step ${i + 1}`).toBeLessThan(TOLERANCE);
       });
 
-      const [before, after] = [model.checkpoint(from).weights, model.checkpoint(to).weights];
+      const [before, after] = [(await model.checkpoint(from)).weights, (await model.checkpoint(to)).weights];
       for (const { name: parameter, offset, size } of parametersOf(after.architecture)) {
         const expected = parameters[parameter]!;
         const now = Float64Array.from(after.data.subarray(offset, offset + size));

@@ -298,7 +298,7 @@ describe.each(BACKENDS)('memory on %s', (backend) => {
     }
     // A thread lets go of shared blocks when it collects its own garbage; here: when it ends.
     await model.close();
-    const block = 4 * sizeOf(model.checkpoint(M0).weights.architecture);
+    const block = 4 * sizeOf((await model.checkpoint(M0)).weights.architecture);
     // Its thread's end may come a little later than the word of it.
     await expect.poll(async () => (await used()) - before, { timeout: 5000 }).toBeLessThan(block);
   });

@@ -94,7 +94,7 @@ export interface Serving extends RunningServer {
 
 export async function serving(model: SharedModel, options: Partial<ServeOptions> = {}): Promise<Serving> {
   const lines: string[] = [];
-  const { tokenizer: files } = model.checkpoint(VERSION);
+  const { tokenizer: files } = await model.checkpoint(VERSION);
   const clock = { now: () => Date.UTC(2026, 10, 24) };
   const format = createChatFormat({ files, tokenizer: model.tokenizer(VERSION), runFormat: null, clock });
   const server = await startServer({

@@ -5,6 +5,7 @@
 import type { Tensor } from 'onnxruntime-node';
 import { type Architecture, parametersOf } from '../architecture.js';
 import type { Weights } from '../engine.js';
+import { MOST_INSIDE } from '../memory-estimate.js';
 import { type RopeTable, ropeTable } from '../rope.js';
 import { decodeGraph } from './decode-graph.js';
 import { prefillGraph, scoreGraph } from './graphs.js';
@@ -88,9 +89,6 @@ export interface Model {
   /** Rows of a step at least: weights that are fed are multiplied in another order with a single row. */
   readonly leastRows: 1 | 2;
 }
-
-/** Bytes of weights that the decode graph holds inside; larger ones are fed to it: a graph's file ends at 2 GB. */
-const MOST_INSIDE = 1.8 * 2 ** 30;
 
 /**
  * onnxruntime-node refuses views on shared memory (1.30: napi_get_arraybuffer_info), so each worker keeps a copy of the

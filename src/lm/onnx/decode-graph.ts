@@ -20,7 +20,7 @@ import { type Attend, type Forward, hiddenStates, logitsOf } from './transformer
 export interface DecodeKind {
   /** Rows that continue one prompt read its keys and values where they stand once. */
   readonly shared: boolean;
-  /** With its parameters; a file of more than 2 GB can't be. */
+  /** With its parameters. */
   readonly inside: boolean;
 }
 

@@ -1,11 +1,9 @@
 /** Per-token log-probabilities of whole sequences. */
+import { PASS_LINES, PASS_LOGITS } from '../memory-estimate.js';
 import type { Model } from './compiled.js';
 import { WIDTH_STEP } from './kv-cache.js';
 import { arrange, arrangementFeeds } from './lines.js';
 import { floatsOf } from './session.js';
-
-/** Lines of one forward pass, so that memory stays bounded. */
-const MAX_LINES = 4096;
 
 export async function score(
   model: Model,
@@ -15,15 +13,17 @@ export async function score(
   // Like lengths stand together; what a sequence gets does not depend on it.
   const order = sequences.flatMap((ids, i) => (ids.length > 1 ? [i] : []));
   order.sort((a, b) => sequences[b]!.length - sequences[a]!.length || a - b);
+  // So that memory stays bounded.
+  const lines = Math.min(PASS_LINES, PASS_LOGITS / model.compiled.architecture.vocabSize);
   while (order.length > 0) {
-    const count = Math.max(1, Math.floor(MAX_LINES / widthOf(sequences[order[0]!]!.length)));
+    const count = Math.max(1, Math.floor(lines / widthOf(sequences[order[0]!]!.length)));
     const places = order.splice(0, count);
-    const lines = await scoreBatch(
+    const scored = await scoreBatch(
       model,
       places.map((place) => sequences[place]!),
     );
     places.forEach((place, i) => {
-      out[place]!.set(lines[i]!, 1);
+      out[place]!.set(scored[i]!, 1);
     });
   }
   return out;
