@@ -4,7 +4,7 @@
  */
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { longestSequence, runShape } from '../actors/memory.js';
+import { longestSequence, memoryOfMachine, runShape } from '../actors/memory.js';
 import { createRun } from '../actors/system.js';
 import { createWorld } from '../actors/worlds.js';
 import { sizeOf } from '../src/lm/architecture.js';
@@ -37,38 +37,44 @@ const config = resolveConfig(worldPresets.microworld, {
   lora: { rank: mode === 'lora' ? 8 : 0 },
 });
 
-const began = performance.now();
-const run = await createRun({
-  config,
-  out,
-  assets: '/nowhere',
-  workers,
-  backend: backend as BackendChoice,
-  clock: { now: () => Date.now() },
-  versions: {},
-});
-let steps = 0;
-run.messages$.subscribe(({ type, body }) => {
-  if (type === 'training.stepped' && (body as BodyOf<'training.stepped'>).to === 'M2') steps++;
-});
-const end = await run.start();
-const seconds = (performance.now() - began) / 1000;
-/** Before anything else is read. */
-const peak = process.resourceUsage().maxRSS * 1024;
-if (end.status !== 'finished') throw new Error(`the run ended ${end.status}: ${end.reason}`);
-
-const checkpoint = await readCheckpoint(model);
-const { architecture } = checkpoint.weights;
-const tokens = await longestSequence(
-  config,
-  createWorld(config),
-  tokenizerOf(checkpoint.tokenizer!, checkpoint),
-);
+/** In a function of its own, so that these weights aren't part of the peak. */
+async function planned() {
+  const checkpoint = await readCheckpoint(model);
+  const tokenizer = tokenizerOf(checkpoint.tokenizer!, checkpoint);
+  const tokens = await longestSequence(config, createWorld(config), tokenizer);
+  return { architecture: checkpoint.weights.architecture, tokens };
+}
+const { architecture, tokens } = await planned();
 const estimate = estimateMemory(runShape(config, architecture, workers, tokens));
 const parameters = sizeOf(architecture);
-const made = end.folder.model('M2');
-const stored = readdirSync(made).reduce((sum, name) => sum + statSync(join(made, name)).size, 0);
-const trained = config.lora.rank > 0 ? adapterSize(architecture, config.lora) : parameters;
-process.stdout.write(
-  `${JSON.stringify({ mode, seconds, peak, estimate: estimate.bytes, parts: estimate.parts, parameters, trained, tokens, steps, stored })}\n`,
-);
+const say = (figures: object): void => {
+  process.stdout.write(`${JSON.stringify({ mode, parameters, estimate: estimate.bytes, ...figures })}\n`);
+};
+
+if (estimate.bytes > memoryOfMachine()) say({ refused: 'the estimate is more than this machine has' });
+else await measure();
+
+async function measure(): Promise<void> {
+  const began = performance.now();
+  const run = await createRun({
+    config,
+    out,
+    assets: '/nowhere',
+    workers,
+    backend: backend as BackendChoice,
+    clock: { now: () => Date.now() },
+    versions: {},
+  });
+  let steps = 0;
+  run.messages$.subscribe(({ type, body }) => {
+    if (type === 'training.stepped' && (body as BodyOf<'training.stepped'>).to === 'M2') steps++;
+  });
+  const end = await run.start();
+  const seconds = (performance.now() - began) / 1000;
+  const peak = process.resourceUsage().maxRSS * 1024;
+  if (end.status !== 'finished') throw new Error(`the run ended ${end.status}: ${end.reason}`);
+  const made = end.folder.model('M2');
+  const stored = readdirSync(made).reduce((sum, name) => sum + statSync(join(made, name)).size, 0);
+  const trained = config.lora.rank > 0 ? adapterSize(architecture, config.lora) : parameters;
+  say({ refused: null, seconds, peak, parts: estimate.parts, trained, tokens, steps, stored });
+}

@@ -1,7 +1,7 @@
 /**
- * `npm run bench -- --lora`: the whole loop with one DPO iteration on a random Llama of about 30M parameters, once with all
- * weights trained and once with adapters: wall time, and peak memory beside the estimate. Each in a process of its own, whose
- * peak is its own.
+ * `npm run bench -- --lora`: the whole loop with one DPO iteration on random models, of about 30M parameters and, where asked for, of
+ * the shapes of real ones up to 494M; once with all weights trained and once with adapters: wall time, and peak memory beside the
+ * estimate. Each in a process of its own, whose peak is its own. What the estimate refuses on this machine is said, and not run.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import type { TokenizerFiles } from '../src/lm/checkpoint.js';
 import { writeCheckpoint } from '../src/lm/checkpoint-writer.js';
 import { SoliloquyError } from '../src/protocol/errors.js';
 import { tokenizerConfig, tokenizerJson } from '../src/worlds/microworld/tokenizer.js';
@@ -16,13 +17,12 @@ import { TOKENS } from '../src/worlds/microworld/vocabulary.js';
 import type { BenchOptions } from './options.js';
 import { machineLine } from './own.js';
 import { tableOf } from './report.js';
-import { peakedWeights, RANDOM_SIZES } from './sizes.js';
-
-/** As wide as size M; the microworld's small vocabulary is made up for by a layer more. */
-const THIRTY_MILLION = { ...RANDOM_SIZES.M, vocabSize: TOKENS.length, layers: 9 };
+import { LORA_SIZES, type LoraSizeName, peakedWeights } from './sizes.js';
 
 const measuredSchema = z.object({
   mode: z.string(),
+  /** Null: it ran. Else why it was refused. */
+  refused: z.null(),
   seconds: z.number(),
   /** Of the process, in bytes. */
   peak: z.number(),
@@ -36,7 +36,14 @@ const measuredSchema = z.object({
   /** On disk, of the version that DPO made, in bytes. */
   stored: z.number(),
 });
-export type LoraFigures = z.infer<typeof measuredSchema>;
+const refusedSchema = z.object({
+  mode: z.string(),
+  refused: z.string(),
+  estimate: z.number(),
+  parameters: z.number(),
+});
+const figuresSchema = z.union([measuredSchema, refusedSchema]);
+export type LoraFigures = z.infer<typeof figuresSchema>;
 
 async function measured(
   mode: 'full' | 'lora',
@@ -56,50 +63,79 @@ async function measured(
   const code = await new Promise((resolve) => child.on('close', resolve));
   if (code !== 0)
     throw new SoliloquyError('model.failed', `the ${mode} run ended with code ${code}`, { mode });
-  return measuredSchema.parse(JSON.parse(said.trim().split('\n').at(-1)!));
+  return figuresSchema.parse(JSON.parse(said.trim().split('\n').at(-1)!));
+}
+
+/** The microworld's tokenizer with made-up words for all further ids, so that whatever is sampled is a text. */
+function tokenizerOf(vocabSize: number): TokenizerFiles {
+  const json = tokenizerJson();
+  const vocab: Record<string, number> = { ...json.model.vocab };
+  for (let id = TOKENS.length; id < vocabSize; id++) vocab[`w${id}`] = id;
+  return {
+    json: JSON.stringify({ ...json, model: { ...json.model, vocab } }),
+    config: JSON.stringify(tokenizerConfig()),
+  };
+}
+
+async function figuresOf(size: LoraSizeName, work: string, options: BenchOptions): Promise<LoraFigures[]> {
+  const model = join(work, 'm0');
+  const architecture = LORA_SIZES[size];
+  await writeCheckpoint(model, {
+    weights: peakedWeights(architecture, 1),
+    tokenizer: tokenizerOf(architecture.vocabSize),
+    bosId: undefined,
+    eosIds: [TOKENS.indexOf('<eos>')],
+    config: null,
+    generationConfig: null,
+  });
+  const figures: LoraFigures[] = [];
+  for (const mode of ['full', 'lora'] as const) {
+    process.stderr.write(`${size}, ${mode} …\n`);
+    figures.push(await measured(mode, model, join(work, mode), options));
+  }
+  return figures;
+}
+
+function rowOf(f: LoraFigures): string[] {
+  const parameters = `${(f.parameters / 1e6).toFixed(1)}M`;
+  if (f.refused !== null) return [f.mode, parameters, '–', '–', 'refused', '–', mebibytes(f.estimate), '–'];
+  return [
+    f.mode,
+    parameters,
+    `${(f.trained / 1e6).toFixed(2)}M`,
+    String(f.steps),
+    f.seconds.toFixed(1),
+    mebibytes(f.peak),
+    mebibytes(f.estimate),
+    mebibytes(f.stored),
+  ];
 }
 
 const mebibytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(0);
 
 export async function measureLora(options: BenchOptions): Promise<object> {
-  const work = mkdtempSync(join(tmpdir(), 'soliloquy-lora-'));
-  try {
-    const model = join(work, 'm0');
-    await writeCheckpoint(model, {
-      weights: peakedWeights(THIRTY_MILLION, 1),
-      tokenizer: { json: JSON.stringify(tokenizerJson()), config: JSON.stringify(tokenizerConfig()) },
-      bosId: undefined,
-      eosIds: [TOKENS.indexOf('<eos>')],
-      config: null,
-      generationConfig: null,
-    });
-    const figures: LoraFigures[] = [];
-    for (const mode of ['full', 'lora'] as const) {
-      process.stderr.write(`${mode} …\n`);
-      figures.push(await measured(mode, model, join(work, mode), options));
+  const figures: LoraFigures[] = [];
+  for (const size of options.loraSizes) {
+    const work = mkdtempSync(join(tmpdir(), 'soliloquy-lora-'));
+    try {
+      figures.push(...(await figuresOf(size, work, options)));
+    } finally {
+      rmSync(work, { recursive: true, force: true });
     }
-    process.stdout.write(`${machineLine()}; ${options.workers} workers, ${options.backend}\n`);
-    process.stdout.write(
-      `${tableOf(
-        ['run', 'parameters', 'trained', 'steps of DPO', 's', 'peak MiB', 'estimate MiB', 'M2 on disk, MiB'],
-        figures.map((f) => [
-          f.mode,
-          `${(f.parameters / 1e6).toFixed(1)}M`,
-          `${(f.trained / 1e6).toFixed(2)}M`,
-          String(f.steps),
-          f.seconds.toFixed(1),
-          mebibytes(f.peak),
-          mebibytes(f.estimate),
-          mebibytes(f.stored),
-        ]),
-      )}\n`,
-    );
-    for (const { mode, parts, tokens } of figures) {
-      const all = Object.entries(parts).map(([part, bytes]) => `${part} ${mebibytes(bytes)}`);
-      process.stdout.write(`${mode}, longest sequence ${tokens} tokens: ${all.join(', ')} MiB\n`);
-    }
-    return { machine: machineLine(), figures };
-  } finally {
-    rmSync(work, { recursive: true, force: true });
   }
+  process.stdout.write(`${machineLine()}; ${options.workers} workers, ${options.backend}\n`);
+  process.stdout.write(
+    `${tableOf(
+      ['run', 'parameters', 'trained', 'steps of DPO', 's', 'peak MiB', 'estimate MiB', 'M2 on disk, MiB'],
+      figures.map(rowOf),
+    )}\n`,
+  );
+  for (const f of figures) {
+    if (f.refused !== null) continue;
+    const all = Object.entries(f.parts).map(([part, bytes]) => `${part} ${mebibytes(bytes)}`);
+    process.stdout.write(
+      `${(f.parameters / 1e6).toFixed(0)}M ${f.mode}, longest sequence ${f.tokens} tokens: ${all.join(', ')} MiB\n`,
+    );
+  }
+  return { machine: machineLine(), figures };
 }

@@ -5,7 +5,7 @@ import { availableParallelism } from 'node:os';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { wholeNumber } from '../src/cli/options.js';
 import { BACKEND_CHOICES, type BackendChoice } from '../src/protocol/backends.js';
-import { SIZE_NAMES, type SizeName } from './sizes.js';
+import { LORA_SIZE_NAMES, type LoraSizeName, SIZE_NAMES, type SizeName } from './sizes.js';
 
 export const PARTS = ['sampling', 'training', 'iteration', 'scaling'] as const;
 export type Part = (typeof PARTS)[number];
@@ -14,8 +14,9 @@ export interface BenchOptions {
   readonly peers: boolean;
   /** The log: recording, replaying, what recording costs. */
   readonly log: boolean;
-  /** A whole iteration of a model of 30M parameters, with adapters and without: time and peak memory. */
+  /** A whole iteration of larger models, with adapters and without: time and peak memory. */
   readonly lora: boolean;
+  readonly loraSizes: readonly LoraSizeName[];
   /** What watching a live run costs it. */
   readonly inspect: boolean;
   /** Of the long log, about. */
@@ -50,6 +51,7 @@ Examples
   npm run bench -- --log                                   recording and replaying, a log of a million messages
   npm run bench -- --inspect                               what the inspector costs a live run
   npm run bench -- --lora                                  30M parameters: memory and time with adapters and without
+  npm run bench -- --lora --lora-sizes 135M,360M,494M      the same of the shapes of SmolLM2 and Qwen2.5-0.5B
   npm run bench -- --peers --python ~/venv/bin/python      against transformers, a lean torch loop, torch eager and TRL
   npm run bench -- --peers --sizes S --only sampling --rounds 5 --json bench.json
 
@@ -79,8 +81,11 @@ export function parseOptions(
     .option('--log', 'what recording costs, and how fast a long log is replayed')
     .option(
       '--lora',
-      'one DPO iteration of a 30M model, all weights and adapters: time, peak memory, estimate',
+      'one DPO iteration of larger models, all weights and adapters: time, peak memory, estimate',
     )
+    .option('--lora-sizes <list>', `with --lora: ${LORA_SIZE_NAMES.join(', ')}`, listOf(LORA_SIZE_NAMES), [
+      '30M',
+    ] as const)
     .option('--inspect', 'what watching a live run costs it: alone, its events read, the page open')
     .option(
       '--messages <n>',
@@ -114,6 +119,7 @@ export function parseOptions(
     peers?: true;
     log?: true;
     lora?: true;
+    loraSizes: readonly LoraSizeName[];
     inspect?: true;
     messages: number;
     quick?: true;
@@ -129,6 +135,7 @@ export function parseOptions(
     peers: given.peers ?? false,
     log: given.log ?? false,
     lora: given.lora ?? false,
+    loraSizes: given.loraSizes,
     inspect: given.inspect ?? false,
     messages: given.messages,
     quick: given.quick ?? false,

@@ -10,6 +10,7 @@ import { writeCheckpoint } from '../src/lm/checkpoint-writer.js';
 import type { Weights } from '../src/lm/engine.js';
 import { initialise } from '../src/lm/initialise.js';
 import { keyOf, rngOf } from '../src/rng.js';
+import { TOKENS } from '../src/worlds/microworld/vocabulary.js';
 
 export const SIZE_NAMES = ['XS', 'S', 'M'] as const;
 export type SizeName = (typeof SIZE_NAMES)[number];
@@ -48,6 +49,26 @@ const random = (
 export const RANDOM_SIZES: Readonly<Record<Exclude<SizeName, 'XS'>, Architecture>> = {
   S: random(2048, 192, 4, 6, 512),
   M: random(8192, 512, 8, 8, 1408),
+};
+
+/** Of --lora: as wide as M, a layer more for the small vocabulary; the shapes of SmolLM2-135M and -360M and of Qwen2.5-0.5B. */
+export const LORA_SIZE_NAMES = ['30M', '135M', '360M', '494M'] as const;
+export type LoraSizeName = (typeof LORA_SIZE_NAMES)[number];
+
+const smol = { ...random(49_152, 576, 30, 9, 1536), kvHeads: 3, ropeTheta: 1e5, maxPositions: 2048 };
+
+export const LORA_SIZES: Readonly<Record<LoraSizeName, Architecture>> = {
+  '30M': { ...RANDOM_SIZES.M, vocabSize: TOKENS.length, layers: 9 },
+  '135M': smol,
+  '360M': { ...smol, hiddenSize: 960, layers: 32, heads: 15, kvHeads: 5, intermediateSize: 2560 },
+  '494M': {
+    ...random(151_936, 896, 24, 14, 4864),
+    family: 'qwen2',
+    attentionBias: 'qkv',
+    kvHeads: 2,
+    ropeTheta: 1e6,
+    maxPositions: 2048,
+  },
 };
 
 const LINEAR = 0.04;

@@ -65,9 +65,8 @@ function bodyOf(config: EndpointConfig, page: Page, question: EndpointQuestion, 
   return {
     model: config.model,
     ...(page === 'chat' ? { messages: [{ role: 'user' as const, content: prompt }] } : { prompt }),
-    max_tokens: sampling.maxNewTokens,
-    temperature: sampling.temperature,
-    top_p: sampling.topP,
+    [page === 'chat' ? config.limit : 'max_tokens']: sampling.maxNewTokens,
+    ...(config.sampling && { temperature: sampling.temperature, top_p: sampling.topP }),
     ...(stops.length > 0 && { stop: stops }),
     ...(config.seed && { seed: seedOf(keys[0]!) }),
     ...(keys.length > 1 && { n: keys.length }),
@@ -188,7 +187,7 @@ function errorOf(
   if (kind === 'refused')
     return new SoliloquyError('endpoint.refused', `endpoint ${name}: ${at} refuses: ${said}`, {
       ...fields,
-      fix: fixOf(name, config, status),
+      fix: fixOf(name, config, failure),
     });
   return new SoliloquyError('endpoint.invalid', `endpoint ${name}: ${at}: ${said}`, {
     ...fields,
@@ -196,13 +195,16 @@ function errorOf(
   });
 }
 
-function fixOf(name: string, { keyEnv, model }: EndpointConfig, status: number | null): string {
+function fixOf(name: string, { keyEnv, model }: EndpointConfig, { status, text }: Failure): string {
   if (status === 401 || status === 403)
     return keyEnv === undefined
       ? `put its key into an environment variable and name that: --set endpoints.${name}.keyEnv=NAME`
       : `see whether ${keyEnv} holds the right key`;
   if (status === 404)
     return `see whether endpoints.${name}.url ends as the server's API begins (…/v1), and whether it has a model "${model}"`;
+  if (text.includes('max_completion_tokens'))
+    return `give it its name for the most tokens: --set endpoints.${name}.limit=max_completion_tokens`;
+  if (/\b(temperature|top_p)\b/.test(text)) return `send it none: --set endpoints.${name}.sampling=false`;
   return `correct endpoints.${name}: what the server takes, it says above`;
 }
 

@@ -36,7 +36,7 @@ export function waitAsked(headers: Headers | undefined, clock: Clock): number | 
 const AWAY = new Set([429, 502, 503, 504, 529]);
 const REFUSING = new Set([401, 402, 403, 404, 405, 407, 410]);
 /** What all requests of an endpoint have in common. */
-const SETTING = /^(model|logprobs|top_logprobs|seed|n|stop|max_tokens|temperature|top_p)$/;
+const SETTING = /^(model|logprobs|top_logprobs|seed|n|stop|max_(completion_)?tokens|temperature|top_p)$/;
 const TOO_LONG =
   /context_length_exceeded|exceed_context_size|(maximum|max) context|context (length|size|window)/i;
 

@@ -63,6 +63,10 @@ const fields = {
   n: z.boolean().default(false),
   /** Stop texts that are sent, at most (OpenAI takes 4); at the others the text is cut here. */
   stops: z.number().int().min(0).max(16).default(16),
+  /** What the server's chat calls the most tokens of an answer; OpenAI's newer models take the second name only. */
+  limit: z.enum(['max_tokens', 'max_completion_tokens']).default('max_tokens'),
+  /** Send temperature and top-p; models that reason often take none. */
+  sampling: z.boolean().default(true),
   /** Per million tokens; 0 and 0 = not known. */
   price: z
     .strictObject({

@@ -169,6 +169,25 @@ describe('what is asked', () => {
     expect(outputs[0]![0]).toMatchObject({ text: 'a b ', finish: 'stop', logprob: null });
   });
 
+  it('says max_completion_tokens and no temperature to the chat of a model that takes no other', async () => {
+    const said = { message: { role: 'assistant', content: 'hi' }, finish_reason: 'stop' };
+    const { server, ask } = await asking((_, response) => sendJson(response, 200, { choices: [said] }), {
+      api: 'chat',
+      limit: 'max_completion_tokens',
+      sampling: false,
+      logprobs: false,
+      stops: 0,
+      seed: false,
+    });
+    const { outputs } = await ask(one);
+    expect(server.asked[0]!.body).toEqual({
+      model: 'big/model',
+      messages: [{ role: 'user', content: 'once' }],
+      max_completion_tokens: 8,
+    });
+    expect(outputs[0]![0]).toMatchObject({ text: 'hi', finish: 'stop' });
+  });
+
   it('brings the key and nothing else of the environment; without a key, no authorization at all', async () => {
     process.env.OPENAI_API_KEY = 'sk-of-another-server';
     process.env.OPENAI_ORG_ID = 'org';
@@ -282,6 +301,16 @@ describe('a server that says no', () => {
     [404, { message: 'no such model' }, 'url'],
     [429, { code: 'insufficient_quota' }, 'endpoints.big'],
     [400, { message: 'no logprobs here', param: 'logprobs' }, 'endpoints.big'],
+    [
+      400,
+      { message: "Use 'max_completion_tokens' instead.", param: 'max_tokens' },
+      '--set endpoints.big.limit=max_completion_tokens',
+    ],
+    [
+      400,
+      { message: "'temperature' does not support 0.7", param: 'temperature' },
+      '--set endpoints.big.sampling=false',
+    ],
   ])('%i %j is not asked again: the run stops, and the fix names the setting', async (status, error, fix) => {
     const { ask, server } = await asking(saying(status, { message: 'no', ...error }));
     const failed = (await ask(one).catch((caught: unknown) => caught)) as SoliloquyError;
