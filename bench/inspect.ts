@@ -1,7 +1,8 @@
 /**
  * `npm run bench -- --inspect`: what watching costs a live run. The default run alone, with `--inspect` and a reader of its events,
- * and with the page open in Debian's chromium on this same machine, in turn. The time is the log's own: first message to last. Then
- * what opening a long log takes (inspect-long.ts).
+ * and with the page open in Debian's chromium on this same machine, in turn. The browser runs before the run begins, as a
+ * researcher's does; its page opens as soon as there is an address. The time is the log's own: first message to last. Then what
+ * opening a long log takes (inspect-long.ts).
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
@@ -23,6 +24,8 @@ const ROUNDS = 5;
 type Way = 'alone' | 'events' | 'page';
 /** Begins watching; the returned function ends it. */
 type Watch = (url: string) => Promise<() => Promise<void> | void>;
+/** What is there before the run begins. */
+type Prepare = () => Promise<Watch>;
 
 const readEvents: Watch = (url) =>
   new Promise((resolve, reject) => {
@@ -40,12 +43,16 @@ const readEvents: Watch = (url) =>
       .catch(reject);
   });
 
-const openPage: Watch = async (url) => {
+const readingEvents: Prepare = async () => readEvents;
+
+const openingPage: Prepare = async () => {
   const { chromium } = await import('playwright-core');
   const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] });
   const page = await browser.newPage({ viewport: { width: 1280, height: 720 } });
-  await page.goto(url);
-  return () => browser.close();
+  return async (url) => {
+    await page.goto(url);
+    return () => browser.close();
+  };
 };
 
 /** Seconds from the log's first message to its last. */
@@ -62,7 +69,8 @@ async function secondsIn(out: string): Promise<number> {
 const lines = (child: ChildProcess, of: 'stdout' | 'stderr', said: (line: string) => void) =>
   createInterface({ input: child[of]! }).on('line', said);
 
-async function ran(out: string, workers: number, small: boolean, watch: Watch | null): Promise<number> {
+async function ran(out: string, workers: number, small: boolean, prepare: Prepare | null): Promise<number> {
+  const watch = await prepare?.();
   const main = join(packageRoot(), 'dist/src/cli/main.js');
   const flags = ['--out', out, '--workers', String(workers), '--json', '--quiet'];
   const child = spawn(process.execPath, [
@@ -87,7 +95,11 @@ async function ran(out: string, workers: number, small: boolean, watch: Watch | 
   return secondsIn(out);
 }
 
-const WATCH: { readonly [W in Way]: Watch | null } = { alone: null, events: readEvents, page: openPage };
+const PREPARE: { readonly [W in Way]: Prepare | null } = {
+  alone: null,
+  events: readingEvents,
+  page: openingPage,
+};
 
 export async function measureInspect(options: BenchOptions): Promise<object> {
   const { quick, workers, messages, rounds = ROUNDS } = options;
@@ -98,7 +110,7 @@ export async function measureInspect(options: BenchOptions): Promise<object> {
     for (let round = 0; round < rounds; round++) {
       process.stderr.write(`  round ${round + 1} of ${rounds}\n`);
       for (const way of ways)
-        seconds[way].push(await ran(join(under, `${way}-${round}`), workers, quick, WATCH[way]));
+        seconds[way].push(await ran(join(under, `${way}-${round}`), workers, quick, PREPARE[way]));
     }
   } finally {
     rmSync(under, { recursive: true, force: true });

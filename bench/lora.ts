@@ -1,7 +1,8 @@
 /**
  * `npm run bench -- --lora`: the whole loop with one DPO iteration on random models, of about 30M parameters and, where asked for, of
  * the shapes of real ones up to 494M; once with all weights trained and once with adapters: wall time, and peak memory beside the
- * estimate. Each in a process of its own, whose peak is its own. What the estimate refuses on this machine is said, and not run.
+ * estimate. Then what decoding costs with the weights inside the graph, and fed to it as those of large models are. Each in a process
+ * of its own, whose peak is its own. What the estimate refuses on this machine is said, and not run.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -9,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { sizeOf } from '../src/lm/architecture.js';
 import type { TokenizerFiles } from '../src/lm/checkpoint.js';
 import { writeCheckpoint } from '../src/lm/checkpoint-writer.js';
 import { SoliloquyError } from '../src/protocol/errors.js';
@@ -18,6 +20,10 @@ import type { BenchOptions } from './options.js';
 import { machineLine } from './own.js';
 import { tableOf } from './report.js';
 import { LORA_SIZES, type LoraSizeName, peakedWeights } from './sizes.js';
+
+const DECODE_ROWS = [1, 32];
+/** A graph's file ends there, and it is made of pieces that are as large. */
+const GRAPH_LIMIT = 1.8 * 2 ** 30;
 
 const measuredSchema = z.object({
   mode: z.string(),
@@ -45,25 +51,32 @@ const refusedSchema = z.object({
 const figuresSchema = z.union([measuredSchema, refusedSchema]);
 export type LoraFigures = z.infer<typeof figuresSchema>;
 
-async function measured(
-  mode: 'full' | 'lora',
-  model: string,
-  out: string,
-  { workers, backend }: BenchOptions,
-) {
+const decodeSchema = z.object({
+  way: z.enum(['inside', 'fed']),
+  rows: z.number(),
+  /** Seconds in which the sessions are opened. */
+  opening: z.number(),
+  /** Milliseconds of a step. */
+  step: z.number(),
+  peak: z.number(),
+});
+type DecodeFigures = z.infer<typeof decodeSchema> & { readonly size: LoraSizeName };
+
+/** The last line that a program beside this one says, as JSON. */
+async function said(program: string, ...args: readonly string[]): Promise<unknown> {
   const child = spawn(
     process.execPath,
-    [fileURLToPath(new URL('./lora-run.js', import.meta.url)), mode, model, out, String(workers), backend],
+    [fileURLToPath(new URL(`./${program}.js`, import.meta.url)), ...args],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
-  let said = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    said += text;
+  let text = '';
+  child.stdout.setEncoding('utf8').on('data', (part: string) => {
+    text += part;
   });
   const code = await new Promise((resolve) => child.on('close', resolve));
   if (code !== 0)
-    throw new SoliloquyError('model.failed', `the ${mode} run ended with code ${code}`, { mode });
-  return figuresSchema.parse(JSON.parse(said.trim().split('\n').at(-1)!));
+    throw new SoliloquyError('model.failed', `${program} ${args.join(' ')} ended with code ${code}`);
+  return JSON.parse(text.trim().split('\n').at(-1)!);
 }
 
 /** The microworld's tokenizer with made-up words for all further ids, so that whatever is sampled is a text. */
@@ -77,7 +90,16 @@ function tokenizerOf(vocabSize: number): TokenizerFiles {
   };
 }
 
-async function figuresOf(size: LoraSizeName, work: string, options: BenchOptions): Promise<LoraFigures[]> {
+interface Figures {
+  readonly runs: readonly LoraFigures[];
+  readonly decoding: readonly DecodeFigures[];
+}
+
+async function figuresOf(
+  size: LoraSizeName,
+  work: string,
+  { workers, backend }: BenchOptions,
+): Promise<Figures> {
   const model = join(work, 'm0');
   const architecture = LORA_SIZES[size];
   await writeCheckpoint(model, {
@@ -88,12 +110,24 @@ async function figuresOf(size: LoraSizeName, work: string, options: BenchOptions
     config: null,
     generationConfig: null,
   });
-  const figures: LoraFigures[] = [];
-  for (const mode of ['full', 'lora'] as const) {
+  const runs: LoraFigures[] = [];
+  for (const mode of ['full', 'lora']) {
     process.stderr.write(`${size}, ${mode} …\n`);
-    figures.push(await measured(mode, model, join(work, mode), options));
+    const out = join(work, mode);
+    runs.push(figuresSchema.parse(await said('lora-run', mode, model, out, String(workers), backend)));
+    rmSync(out, { recursive: true, force: true });
   }
-  return figures;
+  const decoding: DecodeFigures[] = [];
+  for (const rows of DECODE_ROWS)
+    for (const way of ['inside', 'fed']) {
+      if (way === 'inside' && 4 * sizeOf(architecture) > GRAPH_LIMIT) continue;
+      process.stderr.write(`${size}, decoding ${rows} rows, weights ${way} …\n`);
+      decoding.push({
+        size,
+        ...decodeSchema.parse(await said('decode-run', model, way, String(rows))),
+      });
+    }
+  return { runs, decoding };
 }
 
 function rowOf(f: LoraFigures): string[] {
@@ -114,11 +148,14 @@ function rowOf(f: LoraFigures): string[] {
 const mebibytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(0);
 
 export async function measureLora(options: BenchOptions): Promise<object> {
-  const figures: LoraFigures[] = [];
+  const runs: LoraFigures[] = [];
+  const decoding: DecodeFigures[] = [];
   for (const size of options.loraSizes) {
     const work = mkdtempSync(join(tmpdir(), 'soliloquy-lora-'));
     try {
-      figures.push(...(await figuresOf(size, work, options)));
+      const figures = await figuresOf(size, work, options);
+      runs.push(...figures.runs);
+      decoding.push(...figures.decoding);
     } finally {
       rmSync(work, { recursive: true, force: true });
     }
@@ -127,15 +164,28 @@ export async function measureLora(options: BenchOptions): Promise<object> {
   process.stdout.write(
     `${tableOf(
       ['run', 'parameters', 'trained', 'steps of DPO', 's', 'peak MiB', 'estimate MiB', 'M2 on disk, MiB'],
-      figures.map(rowOf),
+      runs.map(rowOf),
     )}\n`,
   );
-  for (const f of figures) {
+  for (const f of runs) {
     if (f.refused !== null) continue;
     const all = Object.entries(f.parts).map(([part, bytes]) => `${part} ${mebibytes(bytes)}`);
     process.stdout.write(
       `${(f.parameters / 1e6).toFixed(0)}M ${f.mode}, longest sequence ${f.tokens} tokens: ${all.join(', ')} MiB\n`,
     );
   }
-  return { machine: machineLine(), figures };
+  process.stdout.write(
+    `${tableOf(
+      ['one thread, onnx', 'rows', 'weights', 'ms a step', 'sessions opened in s', 'peak MiB'],
+      decoding.map(({ size, rows, way, step, opening, peak }) => [
+        size,
+        String(rows),
+        way,
+        step.toFixed(1),
+        opening.toFixed(1),
+        mebibytes(peak),
+      ]),
+    )}\n`,
+  );
+  return { machine: machineLine(), runs, decoding };
 }

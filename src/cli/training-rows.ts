@@ -2,8 +2,10 @@
  * Training texts → token rows, as the loop makes them (src/stages/train.ts): prompt and target encoded apart, the
  * end-of-sequence token after the target. What is too long is left out and counted; what can't be learnt names its line.
  */
+import { isDeepStrictEqual } from 'node:util';
+import { PLAIN } from '../lm/pair-loss.js';
 import { SoliloquyError } from '../protocol/errors.js';
-import type { TargetRow, TrainData } from '../protocol/lm.js';
+import type { PairRecipe, TargetRow, TrainData } from '../protocol/lm.js';
 import type { Tokenizer } from '../protocol/ports.js';
 import { encodeTarget, endOf } from '../stages/train.js';
 import type { DpoText, SftText } from './training-data.js';
@@ -55,7 +57,17 @@ export function sftData(texts: readonly SftText[], by: Encoding): Encoded<TrainD
   return { data: { objective: 'sft', rows }, tooLong: all.length - rows.length };
 }
 
-export function dpoData(texts: readonly DpoText[], by: Encoding, beta: number): Encoded<TrainData> {
+/** What a preference loss is made of. */
+export interface PairLoss extends PairRecipe {
+  readonly beta: number;
+}
+
+/** Plain DPO says no recipe, as in the loop. */
+export function dpoData(
+  texts: readonly DpoText[],
+  by: Encoding,
+  { beta, ...recipe }: PairLoss,
+): Encoded<TrainData> {
   const all = texts.map((text) => ({
     chosen: encodeAnswer(by, text, text.chosen),
     rejected: encodeAnswer(by, text, text.rejected),
@@ -65,5 +77,9 @@ export function dpoData(texts: readonly DpoText[], by: Encoding, beta: number): 
     ({ chosen, rejected }) => Math.max(chosen.ids.length, rejected.ids.length) <= by.maxTokens,
     by,
   );
-  return { data: { objective: 'dpo', rows, beta }, tooLong: all.length - rows.length };
+  const isPlain = isDeepStrictEqual(recipe, PLAIN);
+  return {
+    data: { objective: 'dpo', rows, beta, ...(!isPlain && { recipe }) },
+    tooLong: all.length - rows.length,
+  };
 }

@@ -14,6 +14,7 @@ import { evaluationOf } from '../report/evaluation.js';
 import { openRecord, type RunRecord, versionsOf } from '../report/run-record.js';
 import type { Trace } from '../report/trace.js';
 import { whyEpisode, whyJudgement, whyResponse } from '../report/why-episode.js';
+import { whyJudgementPair } from '../report/why-judgement-pair.js';
 import { whyMessage } from '../report/why-message.js';
 import { whyMetric } from '../report/why-metric.js';
 import { type OnDisk, whyVersion } from '../report/why-version.js';
@@ -49,6 +50,14 @@ async function traceOf(
   switch (question.of) {
     case 'episode':
       return whyEpisode(record, begun(record, episode!));
+    case 'judgement-pair': {
+      const { dispute, id } = begun(record, episode!);
+      if (dispute.end || dispute.request) return whyJudgementPair(record, episode!);
+      throw missing(
+        `judgement pair of ${id}`,
+        `judgements are compared where the trainer is meta-rewarding; ask for pair:${id} to see the episode`,
+      );
+    }
     case 'response': {
       const candidates = candidatesIn(begun(record, episode!));
       const found = candidates.find(({ id }) => id === question.id);

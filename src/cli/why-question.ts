@@ -6,6 +6,7 @@ import type { EpisodeId } from '../protocol/ids.js';
 
 export type Question =
   | { readonly of: 'episode'; readonly episode: EpisodeId }
+  | { readonly of: 'judgement-pair'; readonly episode: EpisodeId }
   | { readonly of: 'response'; readonly episode: EpisodeId; readonly id: string }
   | { readonly of: 'judgement'; readonly episode: EpisodeId; readonly id: string }
   | { readonly of: 'version'; readonly version: string }
@@ -13,7 +14,7 @@ export type Question =
   | { readonly of: 'message'; readonly seq: number };
 
 const FORMS =
-  'pair:1-0042 · response:1-0042/3 · judgement:1-0042/3/0.2 · M2 · metric:true.score · metric:M2/judge.pairwise · seq:4988';
+  'pair:1-0042 · response:1-0042/3 · judgement:1-0042/3/0.2 · judgement-pair:1-0042 · M2 · metric:true.score · metric:M2/judge.pairwise · seq:4988';
 
 const wrong = (what: string, why: string) =>
   new SoliloquyError('usage', `${what}: ${why}`, { what, fix: `one of the forms ${FORMS}` });
@@ -25,7 +26,7 @@ function metricQuestion(rest: string): Question {
 }
 
 export function questionOf(what: string): Question {
-  const [, kind, rest] = /^([a-z]+):(.+)$/s.exec(what) ?? [];
+  const [, kind, rest] = /^([a-z-]+):(.+)$/s.exec(what) ?? [];
   const parts = /^((\d+-\d+)(?:\/\d+)?)(?:\/\d+\.\d+)?$/.exec(rest ?? '');
   const episode = parts?.[2] as EpisodeId | undefined;
   const depth = rest?.split('/').length;
@@ -36,6 +37,9 @@ export function questionOf(what: string): Question {
     case 'pair':
       if (episode && depth === 1) return { of: 'episode', episode };
       throw wrong(what, 'an episode is called like 1-0042');
+    case 'judgement-pair':
+      if (episode && depth === 1) return { of: 'judgement-pair', episode };
+      throw wrong(what, 'a judgement pair is called as its episode, like 1-0042');
     case 'response':
       if (episode && depth === 2) return { of: 'response', episode, id: rest! };
       throw wrong(what, 'a response is called like 1-0042/3');

@@ -19,6 +19,7 @@ WHAT
   pair:1-0042              an episode: its prompt, answers, judgements, and the pair, or why there is none
   response:1-0042/3        one answer, its judgements, and what became of it
   judgement:1-0042/3/0.2   one judgement: raw text, how it was read, how it was drawn
+  judgement-pair:1-0042    judgements compared with one another (Meta-Rewarding): verdicts, ratings, the pair or why there is none
   M2                       a version: lineage, data, judge, optimizer, loss, what it took
   metric:true.score        a number of the newest version; of another one: metric:M2/judge.pairwise
   seq:4988                 any message: what it answers, back to the start, and what it caused

@@ -90,7 +90,7 @@ async function answerApi(house: House, url: URL, request: IncomingMessage, respo
     return send(response, 200, await write(house, run, await readJson(request, BODY_LIMIT)));
   }
   if (request.method !== 'GET') throw refusal(405, 'GET or POST');
-  if (part === 'events') return streamEvents(run, request, response);
+  if (part === 'events') return streamEvents(run, response);
   const read = Object.hasOwn(READERS, part) ? READERS[part] : undefined;
   if (!read) throw refusal(404, `there is nothing at ${url.pathname}`);
   send(response, 200, await read(house, run, { query: url.searchParams, rest: others.join('/') }));

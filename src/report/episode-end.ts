@@ -47,16 +47,19 @@ function endProblem(record: RunRecord, episode: Episode): string | undefined {
     : `the judgements give ${told}`;
 }
 
-/** The trainings that saw what this episode gave. */
-function trainingTraces({ index, weightsOf }: RunRecord, episode: Episode): readonly Trace[] {
-  const { end } = episode;
+/** Names of the datasets in which what this episode gave stands. */
+function datasetsOf({ end, revised }: Episode): readonly string[] {
   if (!end) return [];
   const { iteration, positives } = end.body;
-  const wanted = [
+  return [
     ...(end.type === 'pair.made' ? [`aift-M${iteration}`] : []),
-    ...(episode.revised ? [`temporal-M${iteration}`] : []),
+    ...(revised ? [`temporal-M${iteration}`] : []),
     ...(positives.length > 0 ? [`positives-M${iteration}`] : []),
   ];
+}
+
+/** The trainings that saw one of these datasets. */
+export function trainingTraces({ index, weightsOf }: RunRecord, wanted: readonly string[]): readonly Trace[] {
   return index
     .seqsOf('model.train')
     .map((seq) => index.read(seq))
@@ -91,7 +94,7 @@ function revisedTrace({ revised }: Episode): readonly Trace[] {
 export function endTrace(record: RunRecord, episode: Episode, parts: readonly Trace[]): Trace {
   const { end, id } = episode;
   const problem = endProblem(record, episode);
-  const trainings = trainingTraces(record, episode);
+  const trainings = trainingTraces(record, datasetsOf(episode));
   const all = [...parts, ...revisedTrace(episode), ...trainings];
   if (!end) return { kind: 'open', title: `episode ${id}: neither pair nor reason yet`, parts: all };
   const shared = {

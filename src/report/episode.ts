@@ -14,6 +14,13 @@ import type { RunRecord } from './run-record.js';
 type Said<T extends MessageType> = Envelope & { readonly body: BodyOf<T> };
 export type Judgement = Said<'judgement.made'>;
 
+/** Its judgements compared with one another (Meta-Rewarding). */
+export interface Dispute {
+  readonly request: Said<'meta-judgements.request'> | null;
+  readonly verdicts: readonly Said<'meta-judgement.made'>[];
+  readonly end: Said<'judgement-pair.made'> | Said<'judgement-pair.withheld'> | null;
+}
+
 export interface Episode {
   readonly id: EpisodeId;
   readonly prompt: Said<'prompt.made'> | Said<'prompt.filtered'> | Said<'prompt.failed'> | null;
@@ -23,11 +30,21 @@ export interface Episode {
   readonly revised: Said<'pair.revised'> | null;
   readonly judgements: readonly Judgement[];
   readonly end: Said<'pair.made'> | Said<'pair.withheld'> | null;
-  /** `model.request` and `score.request` in which something of this episode was asked. */
+  readonly dispute: Dispute;
+  /** Requests to a model or scorer in which something of this episode was asked. */
   readonly requests: readonly Envelope[];
 }
 
-const ASKED: ReadonlySet<MessageType> = new Set<MessageType>(['model.request', 'score.request']);
+const ASKED: ReadonlySet<MessageType> = new Set<MessageType>([
+  'model.request',
+  'score.request',
+  'likelihood.request',
+]);
+const DISPUTED: ReadonlySet<MessageType> = new Set<MessageType>([
+  'meta-judgement.made',
+  'judgement-pair.made',
+  'judgement-pair.withheld',
+]);
 
 /** Notes the seqs of one episode while a log is read. */
 export function watchEpisode(id: EpisodeId) {
@@ -37,13 +54,19 @@ export function watchEpisode(id: EpisodeId) {
     const { id: request, items } = body as { id: string; items: readonly { id: string }[] };
     return request.startsWith('invent/')
       ? items.some((item) => item.id === id)
-      : [`respond/${id}`, `respond/${id}/past`, `respond/${id}/again`].includes(request) ||
+      : [`respond/${id}`, `respond/${id}/past`, `respond/${id}/again`, `meta/${id}`].includes(request) ||
           request.startsWith(`judge/${id}/`);
+  };
+  const isOf = ({ body }: Envelope): boolean => {
+    const { episode, id: pair } = body as { readonly episode?: string; readonly id?: string };
+    return (episode ?? pair) === id;
   };
   return {
     visit(envelope: Envelope): void {
       const { from, to, type, seq } = envelope;
-      if (from === address || to === address || (ASKED.has(type) && asks(envelope))) seqs.push(seq);
+      const isOwn = from === address || to === address;
+      if (isOwn || (ASKED.has(type) && asks(envelope)) || (DISPUTED.has(type) && isOf(envelope)))
+        seqs.push(seq);
     },
     gather({ index }: RunRecord): Episode {
       const said = seqs.map((seq) => index.read(seq));
@@ -60,6 +83,13 @@ export function watchEpisode(id: EpisodeId) {
         revised: last('pair.revised'),
         judgements: [...judgements.values()],
         end: last('pair.made', 'pair.withheld') as Episode['end'],
+        dispute: {
+          request: last('meta-judgements.request'),
+          verdicts: said.filter(
+            ({ type }) => type === 'meta-judgement.made',
+          ) as Said<'meta-judgement.made'>[],
+          end: last('judgement-pair.made', 'judgement-pair.withheld') as Dispute['end'],
+        },
         requests: said.filter(({ type }) => ASKED.has(type)),
       };
     },

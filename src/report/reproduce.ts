@@ -18,7 +18,10 @@ export interface Change {
 
 /** What differs from what `soliloquy run` does in this world; a name has no effect. */
 export function changesOf(config: Config): Change[] {
-  const usual = resolveConfig(worldPresets[config.world.name], { world: { name: config.world.name } });
+  const { name } = config.world;
+  // Its `auto` is always settled so.
+  const settled = name === 'microworld' ? { format: 'plain' as const } : {};
+  const usual = resolveConfig(worldPresets[name], { world: { name, ...settled } });
   const before = new Map(flat(usual));
   return flat(config)
     .filter(([path, value]) => JSON.stringify(value) !== JSON.stringify(before.get(path)))

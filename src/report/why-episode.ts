@@ -25,7 +25,7 @@ const verdictText = (verdict: Verdict): string =>
 const scoreText = (score: number | null): string => (score === null ? 'no score' : `score ${score}`);
 
 /** How a text was drawn. */
-function drawing(record: RunRecord, episode: Episode, seq: number, generation: Generation) {
+export function drawing(record: RunRecord, episode: Episode, seq: number, generation: Generation) {
   const drawn = drawnIn(episode, seq, generation);
   const { temperature, topP, maxNewTokens } = drawn?.request.body.sampling ?? {};
   const facts: Record<string, Fact> = {

@@ -191,6 +191,50 @@ describe('soliloquy train dpo', () => {
   });
 });
 
+describe('soliloquy train dpo with another loss', () => {
+  /** Two steps on one pair; losses before each. */
+  const losses = async (name: string, ...flags: readonly string[]) => {
+    const to = join(work, name);
+    const data = file(`${name}.jsonl`, pair);
+    await soliloquyJson<Told>(
+      ...[
+        'train',
+        'dpo',
+        model,
+        '--data',
+        data,
+        '--to',
+        to,
+        '--epochs',
+        '2',
+        '--lr',
+        '0.01',
+        '--warmup',
+        '0',
+      ],
+      ...['--beta', '0.5', '--workers', '1', ...flags],
+    );
+    const { curve, config } = JSON.parse(readFileSync(join(to, 'training.json'), 'utf8')) as Training;
+    return { all: curve.map(({ loss }) => loss), config };
+  };
+
+  it('has the values that each loss has where the policy is the reference', async () => {
+    const [ipo, once, twice, even] = await Promise.all([
+      losses('ipo', '--loss', 'ipo'),
+      losses('nll-1', '--nll', '1'),
+      losses('nll-2', '--nll', '2'),
+      losses('even', '--agreement', '0.5'),
+    ]);
+    expect(ipo.all[0]).toBeCloseTo((0 - 1 / (2 * 0.5)) ** 2, 5);
+    expect(ipo.config).toMatchObject({ beta: 0.5, loss: 'ipo', nll: 0, agreement: 1 });
+    expect(once.all[0]).toBeGreaterThan(Math.LN2 + 0.1);
+    expect(twice.all[0]! - Math.LN2).toBeCloseTo(2 * (once.all[0]! - Math.LN2), 5);
+    // As much for the pair as for its reverse: no margin is better than none.
+    expect(even.all[0]).toBeCloseTo(Math.LN2, 6);
+    expect(even.all[1]).toBeGreaterThan(Math.LN2);
+  });
+});
+
 describe('soliloquy train refuses', () => {
   it.each([
     ['sft', 'not JSON', [chat, '{oops'], 'bad.jsonl:2'],

@@ -10,6 +10,7 @@ import type { ConfigPart } from '../../src/protocol/config.js';
 import type { BodyOf, Envelope, MessageType } from '../../src/protocol/messages.js';
 import { exportTrl } from '../../src/report/export-trl.js';
 import { problemsIn, type Trace } from '../../src/report/trace.js';
+import { resealedRun } from '../support/reseal.js';
 import { finishedRun, temporaryFolder, tinyConfig, writeTinyModel } from '../support/tiny-run.js';
 
 const work = temporaryFolder();
@@ -80,6 +81,50 @@ describe('why', () => {
     ]);
     expect((await why('temporal', `response:${chosen.response}`)).texts).toMatchObject({ text: chosen.text });
     expect(problemsIn(await why('temporal', 'M2-future'))).toEqual([]);
+  });
+
+  it('follows a judgement pair to the judgements compared, each verdict on them, and the training', async () => {
+    const made = of('meta', 'judgement-pair.made');
+    for (const { seq, body } of made.slice(0, 4)) {
+      const { id, chosen, rejected, metaJudgements, iteration } = body;
+      const trace = await why('meta', `judgement-pair:${id}`);
+      expect(trace).toMatchObject({ kind: 'judgement-pair', line: { seq } });
+      expect(trace.texts).toMatchObject({ chosen: chosen.text, rejected: rejected.text });
+      expect(problemsIn(trace)).toEqual([]);
+      expect(trace.notes).toContain('computed again from the verdicts: the same');
+      const parts = (kind: string) => trace.parts!.filter((one) => one.kind === kind);
+      expect(parts('meta-judgement').map(({ line }) => line!.seq)).toEqual(metaJudgements);
+      expect(parts('judgement').map(({ line }) => line!.seq)).toEqual(
+        expect.arrayContaining([...chosen.judgements, ...rejected.judgements]),
+      );
+      expect(parts('training').map(({ title }) => title)).toEqual([
+        `trained M${iteration + 1} as part of judgements-M${iteration}`,
+      ]);
+    }
+    const none = of('meta', 'judgement-pair.withheld')[0]!;
+    const { episode, reason } = none.body;
+    const trace = await why('meta', `judgement-pair:${episode}`);
+    expect(trace).toMatchObject({ kind: 'withheld', line: { seq: none.seq } });
+    expect(trace.title).toContain(reason);
+    const { id } = of('short', 'pair.made')[0]!.body;
+    await expect(why('short', `judgement-pair:${id}`)).rejects.toThrow(/no judgement pair of/);
+  });
+
+  it('says where a judgement pair is not what its verdicts give', async () => {
+    const [{ body }] = of('meta', 'judgement-pair.made') as [
+      Envelope & { body: BodyOf<'judgement-pair.made'> },
+    ];
+    const turned = resealedRun(join(work.path, 'meta'), join(work.path, 'turned'), (log) =>
+      log.map((one) =>
+        one.type === 'judgement-pair.made' && (one.body as typeof body).id === body.id
+          ? ({ ...one, body: { ...body, chosen: body.rejected, rejected: body.chosen } } as Envelope)
+          : one,
+      ),
+    );
+    expect(turned).toBe(join(work.path, 'turned'));
+    expect(problemsIn(await why('turned', `judgement-pair:${body.id}`)).join()).toContain(
+      `the verdicts give ${body.chosen.judgement}`,
+    );
   });
 
   it('counts verdicts and judgement pairs behind a version, with the reasons for none', async () => {
