@@ -4,6 +4,7 @@
  */
 import type { Config } from '../src/protocol/config.js';
 import { SoliloquyError } from '../src/protocol/errors.js';
+import { isPlainObject } from '../src/protocol/plain.js';
 import type { Refolded } from './refold.js';
 
 /** What the shared messages have settled. */
@@ -13,9 +14,7 @@ export type Shared = Pick<Refolded, 'ordered' | 'measured' | 'iteration'> & { re
 export function changesBetween(before: Config, after: Config): Readonly<Record<string, unknown>> {
   const changes: Record<string, unknown> = {};
   const walk = (a: unknown, b: unknown, path: string): void => {
-    const plain = (x: unknown): x is Record<string, unknown> =>
-      typeof x === 'object' && x !== null && !Array.isArray(x);
-    if (plain(a) && plain(b)) {
+    if (isPlainObject(a) && isPlainObject(b)) {
       for (const key of new Set([...Object.keys(a), ...Object.keys(b)]))
         walk(a[key], b[key], path === '' ? key : `${path}.${key}`);
     } else if (JSON.stringify(a) !== JSON.stringify(b)) changes[path] = b ?? null;

@@ -13,11 +13,12 @@ import { trainerMachine } from '../machines/trainer.js';
 import { castText, isModelCast, type ModelCast, membersOf, parseCast } from '../src/protocol/cast.js';
 import type { Config } from '../src/protocol/config.js';
 import { SoliloquyError } from '../src/protocol/errors.js';
-import { type EpisodeId, type VersionId, versionId } from '../src/protocol/ids.js';
+import type { EpisodeId } from '../src/protocol/ids.js';
 import type { Address } from '../src/protocol/messages.js';
 import type { World } from '../src/protocol/ports.js';
 import type { JudgeTemplate } from '../src/protocol/records.js';
 import { comparative } from '../src/protocol/templates.js';
+import { anchorOf, weighingOf } from '../src/stages/weighing.js';
 import { type MachineRole, machineRole } from './role.js';
 
 const modelCast = (role: 'generator' | 'responder', text: string): ModelCast => {
@@ -155,28 +156,14 @@ export function createRoles(first: RoleOptions): Roles {
   };
 }
 
-/** Whose two rankings an episode compares. */
-function rankingsOf({ cast }: Config): { readonly rankings?: readonly [string, string] } {
-  if (cast.trainer !== 'cream') return {};
-  const [first, second] = membersOf(parseCast('judge', cast.judge)).map(castText);
-  return { rankings: [first!, second!] };
-}
-
-/** The past version whose answers are rejected. */
-const anchorOf = ({ cast, temporal }: Config): { readonly anchor?: VersionId } =>
-  cast.trainer === 'temporal' ? { anchor: versionId(temporal.anchor) } : {};
-
 /** An episode forgets itself when it is over. */
 function episodeRole(address: Address, { config, template }: RoleOptions, forget: () => void): MachineRole {
   const id = address.slice('episode:'.length) as EpisodeId;
   const role = machineRole(episodeMachine, {
     id,
     iteration: Number(id.split('-')[0]),
-    maxScore: template.verdict.max,
-    lengthControl: config.pair.lengthControl,
     metaJudge: config.cast.trainer === 'meta-rewarding',
-    ...rankingsOf(config),
-    ...anchorOf(config),
+    ...weighingOf(config, template),
   });
   return {
     get snapshot() {

@@ -4,19 +4,20 @@
  */
 import { assign, enqueueActions, setup } from 'xstate';
 import { type EpisodeId, pairId } from '../src/protocol/ids.js';
-import type {
-  BodyOf,
-  Candidate,
-  Received,
-  ScoredResponse,
-  WithheldReason,
-} from '../src/protocol/messages.js';
+import type { Candidate, Received, ScoredResponse, WithheldReason } from '../src/protocol/messages.js';
 import type { Pairing } from '../src/stages/pair.js';
-import { sameText } from '../src/stages/respond.js';
 import { mostDisputed } from '../src/stages/variants/meta-rewarding.js';
 import { futureGuided } from '../src/stages/variants/temporal-self-rewarding.js';
+import {
+  decide,
+  type Judged,
+  newAmong,
+  usableOf,
+  type Weighed,
+  type Weighing,
+  weigh,
+} from '../src/stages/weighing.js';
 import { as, type Emitted, type Said, say } from './machine.js';
-import { decide, type Judged, usableOf, type Weighed, type Weighing, weigh } from './weighing.js';
 
 export interface EpisodeInput extends Weighing {
   readonly id: EpisodeId;
@@ -58,12 +59,6 @@ function disputed({ id, iteration, prompt, candidates, judged }: Context): Said 
   }
   const detail = `of ${candidates.length} answers none has written judgements of different scores`;
   return say('record', 'judgement-pair.withheld', { episode: id, iteration, reason: 'undisputed', detail });
-}
-
-/** What is new among a later version's answers: the present ones have been judged. */
-function unheard({ candidates, anchor }: Context, { candidates: future }: BodyOf<'responses.made'>) {
-  const known = candidates.filter(({ version }) => version !== anchor);
-  return usableOf(future).candidates.filter(({ text }) => !known.some((one) => sameText(one.text, text)));
 }
 
 function revised({ id, iteration, prompt, pairing, future, judged, detail }: Context): Said | null {
@@ -117,7 +112,7 @@ export const episodeMachine = setup({
       enqueue.emit(say('responder', 'responses.request', { episode: id, iteration, prompt, again }));
     }),
     keepFuture: assign(({ context, event }) => ({
-      future: unheard(context, as(event, 'responses.made').body),
+      future: newAmong(as(event, 'responses.made').body.candidates, context.candidates, context.anchor),
     })),
     askFutureJudgements: enqueueActions(({ context, enqueue }) => {
       const { id, iteration, prompt, future } = context;

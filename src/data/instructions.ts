@@ -3,7 +3,8 @@
  * lists of bare prompts.
  */
 import { z } from 'zod';
-import { gave, hasKeys, isKeyed, type Layout, leftOut, rowLayout } from './layout.js';
+import { isPlainObject } from '../protocol/plain.js';
+import { gave, hasKeys, type Layout, leftOut, rowLayout } from './layout.js';
 import { type DataRecord, type Turn, user } from './records.js';
 
 /** An instruction and its input, as one question: a blank line between them. */
@@ -119,7 +120,8 @@ export const prompts: Layout = rowLayout(
   'prompts',
   'prompts without an answer',
   (row) =>
-    typeof row === 'string' || (isKeyed(row) && Object.keys(row).every((key) => /^(id|prompt)$/.test(key))),
+    typeof row === 'string' ||
+    (isPlainObject(row) && Object.keys(row).every((key) => /^(id|prompt)$/.test(key))),
   barePrompt,
   (row, number) => {
     const text = typeof row === 'string' ? row : row.prompt;

@@ -3,6 +3,7 @@
  * time and never a file.
  */
 import type { z } from 'zod';
+import { isPlainObject, type PlainObject } from '../protocol/plain.js';
 import type { DataRecord } from './records.js';
 
 /** What a row gave. */
@@ -48,15 +49,11 @@ export function shaped<T>(schema: z.ZodType<T>, value: unknown): T {
 const fieldText = (path: readonly PropertyKey[]): string =>
   path.map((part, i) => (typeof part === 'number' ? '[]' : `${i > 0 ? '.' : ''}${String(part)}`)).join('');
 
-export type Keyed = Readonly<Record<string, unknown>>;
-export const isKeyed = (value: unknown): value is Keyed =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
 /** The row has all these keys. */
 export const hasKeys =
   (...keys: readonly string[]) =>
-  (row: unknown): row is Keyed =>
-    isKeyed(row) && keys.every((key) => Object.hasOwn(row, key));
+  (row: unknown): row is PlainObject =>
+    isPlainObject(row) && keys.every((key) => Object.hasOwn(row, key));
 
 export const gave = (...records: readonly DataRecord[]): Read => ({ records, left: [] });
 export const leftOut = (...left: readonly string[]): Read => ({ records: [], left });

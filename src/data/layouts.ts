@@ -1,6 +1,7 @@
 /**
  * Owns: all layouts there are, and which one a file has: told from the keys of its first rows, never from its name.
  */
+import { isPlainObject } from '../protocol/plain.js';
 import { alpacaEvalAnnotations, alpacaEvalOutputs } from './alpaca-eval.js';
 import {
   alpaca,
@@ -11,7 +12,7 @@ import {
   shareGpt,
 } from './instructions.js';
 import { llmBar, llmBarResults, pandaLm, pandaLmVerdicts } from './judgements.js';
-import { isKeyed, type Layout } from './layout.js';
+import type { Layout } from './layout.js';
 import { mtBenchAnswers, mtBenchPairs, mtBenchQuestions, mtBenchScores } from './mt-bench.js';
 import { oaGroups, oaMessages, oaRoots, oaTrees } from './open-assistant.js';
 import { hhRlhf, ultraFeedback } from './preferences.js';
@@ -63,7 +64,7 @@ export async function recognise(rows: Rows): Promise<Recognised> {
   let looked = 0;
   try {
     for await (const row of rows.rows()) {
-      if ('value' in row && !(isKeyed(row.value) && Object.keys(row.value).length > MAX_KEYS))
+      if ('value' in row && !(isPlainObject(row.value) && Object.keys(row.value).length > MAX_KEYS))
         seen.push(row.value);
       if (++looked >= LOOK) break;
     }
@@ -73,7 +74,7 @@ export async function recognise(rows: Rows): Promise<Recognised> {
   }
   const counts = layouts.map((layout) => seen.filter((value) => layout.recognises(value)).length);
   const most = Math.max(...counts);
-  const first = seen.find(isKeyed);
+  const first = seen.find(isPlainObject);
   return {
     layout: most > seen.length / 2 && most > looked / 4 ? layouts[counts.indexOf(most)] : undefined,
     keys: first ? Object.keys(first).slice(0, 12) : [],

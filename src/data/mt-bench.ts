@@ -4,7 +4,8 @@
  */
 import { writeFile } from 'node:fs/promises';
 import { z } from 'zod';
-import { gave, hasKeys, isKeyed, type Layout, leftOut, rowLayout } from './layout.js';
+import { isPlainObject } from '../protocol/plain.js';
+import { gave, hasKeys, type Layout, leftOut, rowLayout } from './layout.js';
 import type { AnnotationRecord } from './records.js';
 
 const questionId = z.union([z.number(), z.string()]);
@@ -102,7 +103,7 @@ const PREFERENCE = { model_1: 1, model_2: 2, tie: 1.5, error: null } as const;
 export const mtBenchPairs: Layout = rowLayout(
   'mt-bench-pairs',
   'MT-Bench: judgements of pairs, in both orders',
-  (row) => isKeyed(row) && 'model_1' in row && ('g1_winner' in row || 'g2_winner' in row),
+  (row) => isPlainObject(row) && 'model_1' in row && ('g1_winner' in row || 'g2_winner' in row),
   z.object({
     question_id: questionId,
     model_1: z.string(),

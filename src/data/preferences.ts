@@ -2,7 +2,8 @@
  * Owns: HH-RLHF's transcripts and UltraFeedback's rated completions.
  */
 import { z } from 'zod';
-import { Fault, gave, hasKeys, isKeyed, type Layout, leftOut, type Read, rowLayout } from './layout.js';
+import { isPlainObject } from '../protocol/plain.js';
+import { Fault, gave, hasKeys, type Layout, leftOut, type Read, rowLayout } from './layout.js';
 import { type Turn, user } from './records.js';
 import { preferenceFault } from './trl.js';
 
@@ -41,7 +42,8 @@ const isTranscript = (value: unknown): boolean => typeof value === 'string' && /
 export const hhRlhf: Layout = rowLayout(
   'hh-rlhf',
   'HH-RLHF: chosen and rejected transcripts',
-  (row) => isKeyed(row) && (isTranscript(row.chosen) || isTranscript(row.rejected)) && !('prompt' in row),
+  (row) =>
+    isPlainObject(row) && (isTranscript(row.chosen) || isTranscript(row.rejected)) && !('prompt' in row),
   z.object({ chosen: z.string(), rejected: z.string() }),
   readTranscripts,
 );

@@ -3,7 +3,8 @@
  * `completion` or as `messages`; preferences with an explicit or an implicit prompt, as texts or as messages.
  */
 import { z } from 'zod';
-import { Fault, gave, hasKeys, isKeyed, type Layout, leftOut, rowLayout } from './layout.js';
+import { isPlainObject } from '../protocol/plain.js';
+import { Fault, gave, hasKeys, type Layout, leftOut, rowLayout } from './layout.js';
 import { plainTurn, type Turn, user } from './records.js';
 
 const message = z.object({ role: z.enum(['system', 'user', 'assistant']), content: z.string() });
@@ -110,7 +111,8 @@ export const trlPreference: Layout = rowLayout(
 export const trlSft: Layout = rowLayout(
   'trl-sft',
   'demonstrations: prompt and completion, or messages (TRL)',
-  (row) => !isPreference(row) && isKeyed(row) && ('messages' in row || hasKeys('prompt', 'completion')(row)),
+  (row) =>
+    !isPreference(row) && isPlainObject(row) && ('messages' in row || hasKeys('prompt', 'completion')(row)),
   sftLine.and(rowId),
   (row, number) => {
     const id = String(row.id ?? row.prompt_id ?? number);

@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import { z } from 'zod';
+import { isPlainObject, leavesOf, type PlainObject } from '../protocol/plain.js';
 import { jsonIn } from '../store/files.js';
 import { runFolder } from '../store/run-folder.js';
 import { refusal } from './door.js';
@@ -62,24 +63,14 @@ const BEFORE = 3;
 const BEHIND = 4;
 const WIDTH = 240;
 
-type Json = Readonly<Record<string, unknown>>;
-const isObject = (value: unknown): value is Json =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-/** Leaves by dotted path; a list is a leaf. */
-const leaves = (value: unknown, path = ''): [string, unknown][] =>
-  isObject(value)
-    ? Object.entries(value).flatMap(([key, inner]) => leaves(inner, path === '' ? key : `${path}.${key}`))
-    : [[path, value]];
-
-function objectIn(file: string): Json {
+function objectIn(file: string): PlainObject {
   const found = jsonIn(file);
-  return isObject(found) ? found : {};
+  return isPlainObject(found) ? found : {};
 }
 
 export function changesBetween(a: unknown, b: unknown): ConfigChange[] {
   const text = (value: unknown) => (value === undefined ? null : JSON.stringify(value));
-  const [left, right] = [new Map(leaves(a)), new Map(leaves(b))];
+  const [left, right] = [new Map(leavesOf(a)), new Map(leavesOf(b))];
   return [...new Set([...left.keys(), ...right.keys()])]
     .map((path) => ({ path, a: text(left.get(path)), b: text(right.get(path)) }))
     .filter((one) => one.a !== one.b)
@@ -87,7 +78,7 @@ export function changesBetween(a: unknown, b: unknown): ConfigChange[] {
 }
 
 /** `initial` is what a fork's parent was made with, `fork` where it left it: no config of its own. */
-const configOf = ({ folder }: OpenRun): Json => {
+const configOf = ({ folder }: OpenRun): PlainObject => {
   const { initial: _, fork: _seam, ...config } = objectIn(runFolder(folder).config);
   return config;
 };

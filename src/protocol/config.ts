@@ -7,6 +7,7 @@ import { parseCast } from './cast.js';
 import { commandSchema } from './command.js';
 import { endpointsSchema } from './endpoints.js';
 import { SoliloquyError } from './errors.js';
+import { isPlainObject, type PlainObject } from './plain.js';
 import { trainingOptions } from './training-options.js';
 import { variantOptions } from './variant-options.js';
 
@@ -191,16 +192,14 @@ export type Partially<T> = {
 };
 export type ConfigPart = Partially<ConfigInput>;
 
-const isPlain = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
 /** Later parts win, leaf by leaf; lists are replaced. */
 export function mergeParts(...parts: readonly ConfigPart[]): ConfigPart {
-  const merge = (a: Record<string, unknown>, b: Record<string, unknown>): Record<string, unknown> => {
-    const out = { ...a };
+  const merge = (a: PlainObject, b: PlainObject): PlainObject => {
+    const out: Record<string, unknown> = { ...a };
     for (const [key, value] of Object.entries(b)) {
       const before = out[key];
-      if (value !== undefined) out[key] = isPlain(before) && isPlain(value) ? merge(before, value) : value;
+      if (value !== undefined)
+        out[key] = isPlainObject(before) && isPlainObject(value) ? merge(before, value) : value;
     }
     return out;
   };

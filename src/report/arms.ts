@@ -3,6 +3,7 @@
  * one arm if nothing but the seed differs: config, forks and facts changed by hand. The first run's arm is the reference.
  */
 import type { Config } from '../protocol/config.js';
+import { leavesOf } from '../protocol/plain.js';
 import type { RunFacts } from './run-facts.js';
 
 export interface ComparedRun {
@@ -35,15 +36,6 @@ export interface Arm {
 
 type Flat = ReadonlyMap<string, unknown>;
 
-const isPlain = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-/** Leaves by dotted path; a list is a leaf. */
-export const flat = (value: unknown, path = ''): [string, unknown][] =>
-  isPlain(value)
-    ? Object.entries(value).flatMap(([key, inner]) => flat(inner, path === '' ? key : `${path}.${key}`))
-    : [[path, value]];
-
 /** A name has no effect, and a seed makes no arm, nor does the day on which a run through chat templates began. */
 const NO_ARM = new Set(['name', 'seed', 'world.date']);
 const ABSENT = 'absent';
@@ -63,7 +55,7 @@ function forkTraits({ facts }: ComparedRun): [string, unknown][] {
 }
 
 const traitsOf = (run: ComparedRun): Flat =>
-  new Map([...flat(run.config).filter(([path]) => !NO_ARM.has(path)), ...forkTraits(run)]);
+  new Map([...leavesOf(run.config).filter(([path]) => !NO_ARM.has(path)), ...forkTraits(run)]);
 
 const keyOf = (traits: Flat): string => JSON.stringify([...traits].sort(([a], [b]) => (a < b ? -1 : 1)));
 

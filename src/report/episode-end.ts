@@ -2,23 +2,12 @@
  * How an episode ended: the pair or the reason why there is none, compared with what its judgements give, and the trainings that
  * it went into.
  */
-import type { BodyOf, ScoredResponse } from '../protocol/messages.js';
-import { decide, type Episode, judgementsOf, pairRule } from './episode.js';
+import { isDeepStrictEqual } from 'node:util';
+import type { BodyOf } from '../protocol/messages.js';
+import { type Decided, type Weighed, weighingOf } from '../stages/weighing.js';
+import { decided, decidedAgain, type Episode } from './episode.js';
 import { handNote, type RunRecord } from './run-record.js';
 import { known, lineOf, type Trace } from './trace.js';
-
-const sameScored = (
-  recorded: ScoredResponse,
-  computed: { response: string; text: string; score: number },
-  episode: Episode,
-): boolean =>
-  recorded.response === computed.response &&
-  recorded.text === computed.text &&
-  recorded.score === computed.score &&
-  recorded.judgements.join() ===
-    judgementsOf(episode, recorded.response)
-      .map(({ seq }) => seq)
-      .join();
 
 /** Whether judgements say anything of this end: not of a failure, nor of what a person changed. */
 const isComputed = (record: RunRecord, { end }: Episode): boolean =>
@@ -33,18 +22,35 @@ function endProblem(record: RunRecord, episode: Episode): string | undefined {
   const reason = end.type === 'pair.withheld' ? (end.body as BodyOf<'pair.withheld'>).reason : null;
   if (prompt?.type === 'prompt.filtered')
     return reason === 'filtered' ? undefined : 'its prompt was filtered, so there is no pair';
-  const { config } = record.settingsAt(end.seq) ?? record;
-  const computed = decide(episode, pairRule(config));
-  if (computed.status === 'withheld')
-    return reason === computed.reason
-      ? undefined
-      : `there is no pair: ${computed.reason}, ${computed.detail}`;
-  const told = `${computed.chosen.response} (${computed.chosen.score}) over ${computed.rejected.response} (${computed.rejected.score})`;
-  if (end.type === 'pair.withheld') return `there is a pair: ${told}`;
+  const { config, template } = record.settingsAt(end.seq) ?? record;
+  const computed = decided(episode, weighingOf(config, template));
+  return pairingProblem(end, computed) ?? besidesProblem(end, computed);
+}
+
+const pairText = ({ chosen, rejected }: { readonly [side in 'chosen' | 'rejected']: Weighed }): string =>
+  `${chosen.response} (${chosen.score}) over ${rejected.response} (${rejected.score})`;
+
+function pairingProblem(end: NonNullable<Episode['end']>, { pairing }: Decided): string | undefined {
+  if (pairing.status === 'withheld') {
+    const reason = end.type === 'pair.withheld' ? (end.body as BodyOf<'pair.withheld'>).reason : null;
+    return reason === pairing.reason ? undefined : `there is no pair: ${pairing.reason}, ${pairing.detail}`;
+  }
+  if (end.type === 'pair.withheld') return `there is a pair: ${pairText(pairing)}`;
   const { chosen, rejected } = end.body as BodyOf<'pair.made'>;
-  return sameScored(chosen, computed.chosen, episode) && sameScored(rejected, computed.rejected, episode)
+  const isSame = isDeepStrictEqual([chosen, rejected], [pairing.chosen, pairing.rejected]);
+  return isSame ? undefined : `the judgements give ${pairText(pairing)}`;
+}
+
+/** Of what an end says beside the pair. */
+function besidesProblem(
+  { body }: NonNullable<Episode['end']>,
+  { positives, consistency }: Decided,
+): string | undefined {
+  if (!isDeepStrictEqual(body.positives, positives))
+    return `the judgements give ${positives.length === 0 ? 'no positive example' : `the positive examples ${positives.map(({ response }) => response).join(', ')}`}`;
+  return (body.consistency ?? null) === consistency
     ? undefined
-    : `the judgements give ${told}`;
+    : `the two rankings have the consistency ${consistency}`;
 }
 
 /** Names of the datasets in which what this episode gave stands. */
@@ -75,9 +81,13 @@ export function trainingTraces({ index, weightsOf }: RunRecord, wanted: readonly
 }
 
 /** The pair once a later version had answered. */
-function revisedTrace({ revised }: Episode): readonly Trace[] {
+function revisedTrace(record: RunRecord, episode: Episode): readonly Trace[] {
+  const { revised } = episode;
   if (!revised) return [];
   const { chosen, rejected, by, detail } = revised.body;
+  const { config, template } = record.settingsAt(revised.seq) ?? record;
+  const again = decidedAgain(episode, weighingOf(config, template));
+  const isSame = again === null || isDeepStrictEqual([chosen, by], [again.chosen, again.by]);
   return [
     {
       kind: 'revised',
@@ -86,6 +96,7 @@ function revisedTrace({ revised }: Episode): readonly Trace[] {
       texts: { chosen: chosen.text, rejected: rejected.text },
       facts: { chosenJudgements: chosen.judgements, rejectedJudgements: rejected.judgements },
       ...(detail === '' ? {} : { notes: [detail] }),
+      ...(isSame ? {} : { problem: `the judgements give ${again.chosen.response} of the ${again.by}` }),
     },
   ];
 }
@@ -95,7 +106,7 @@ export function endTrace(record: RunRecord, episode: Episode, parts: readonly Tr
   const { end, id } = episode;
   const problem = endProblem(record, episode);
   const trainings = trainingTraces(record, datasetsOf(episode));
-  const all = [...parts, ...revisedTrace(episode), ...trainings];
+  const all = [...parts, ...revisedTrace(record, episode), ...trainings];
   if (!end) return { kind: 'open', title: `episode ${id}: neither pair nor reason yet`, parts: all };
   const shared = {
     line: lineOf(end),

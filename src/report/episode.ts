@@ -2,13 +2,19 @@
  * One episode gathered from the log: its prompt, answers, judgements, end, and the requests in which they were drawn. Decides
  * again, with the functions of the paper, what its judgements say.
  */
-import type { Config } from '../protocol/config.js';
-import { type EpisodeId, type VersionId, versionId } from '../protocol/ids.js';
+import type { EpisodeId } from '../protocol/ids.js';
 import type { BodyOf, Candidate, Envelope, Generation, MessageType } from '../protocol/messages.js';
 import { meanScore } from '../stages/judge.js';
-import { type Pairing, pairOf } from '../stages/pair.js';
-import { checkCandidates } from '../stages/respond.js';
-import { anchoredPairOf, poolsOf } from '../stages/variants/temporal-self-rewarding.js';
+import { futureGuided } from '../stages/variants/temporal-self-rewarding.js';
+import {
+  type Decided,
+  decide,
+  type Judged,
+  newAmong,
+  usableOf,
+  type Weighing,
+  weigh,
+} from '../stages/weighing.js';
 import type { RunRecord } from './run-record.js';
 
 type Said<T extends MessageType> = Envelope & { readonly body: BodyOf<T> };
@@ -100,46 +106,30 @@ export function watchEpisode(id: EpisodeId) {
 export const candidatesIn = ({ answers, again }: Episode): readonly Candidate[] =>
   [answers, again].flatMap((said) => said?.body.candidates ?? []);
 
-/** Answers that can be judged; empty and repeated ones can't. With an anchor, each version's repetitions are its own. */
-export const usableIn = ({ answers }: Episode, anchor?: VersionId): readonly Candidate[] => {
-  const candidates = answers?.body.candidates ?? [];
-  const usable = (pool: readonly Candidate[]) =>
-    checkCandidates(pool.map(({ text }) => text)).usable.map((i) => pool[i]!);
-  if (anchor === undefined) return usable(candidates);
-  return [false, true].flatMap((past) =>
-    usable(candidates.filter(({ version }) => (version === anchor) === past)),
-  );
-};
-
 export const judgementsOf = ({ judgements }: Episode, response: string): readonly Judgement[] =>
   judgements.filter(({ body }) => body.response === response);
 
 export const meanOf = (episode: Episode, response: string) =>
   meanScore(judgementsOf(episode, response).map(({ body }) => body.verdict));
 
-/** The rule by which the run made pairs. */
-export interface PairRule {
-  readonly lengthControl: number;
-  readonly anchor?: VersionId;
-}
+const judgedIn = ({ judgements }: Episode): readonly Judged[] =>
+  judgements.map(({ seq, body: { response, player, verdict } }) => ({ seq, response, player, verdict }));
 
-export const pairRule = ({ cast, pair, temporal }: Config): PairRule => ({
-  lengthControl: pair.lengthControl,
-  ...(cast.trainer === 'temporal' && { anchor: versionId(temporal.anchor) }),
-});
+/** Answers that are judged. */
+export const usableIn = ({ answers }: Episode, { anchor }: Pick<Weighing, 'anchor'>): readonly Candidate[] =>
+  usableOf(answers?.body.candidates ?? [], anchor).candidates;
 
 /** What its judgements come to. */
-export function decide(
-  episode: Episode,
-  { lengthControl, anchor }: PairRule,
-): Pairing<{ response: string; text: string; score: number | null }> {
-  const weighed = usableIn(episode, anchor).map(({ id, text, version }) => ({
-    response: id as string,
-    text,
-    version,
-    score: meanOf(episode, id).score,
-  }));
-  return anchor === undefined ? pairOf(weighed, lengthControl) : anchoredPairOf(poolsOf(weighed, anchor));
+export const decided = (episode: Episode, weighing: Weighing): Decided =>
+  decide(weighing, usableIn(episode, weighing), judgedIn(episode));
+
+/** The pair once a later version has answered, of what is on the log; null where there was none to look at again. */
+export function decidedAgain(episode: Episode, weighing: Weighing) {
+  const { pairing } = decided(episode, weighing);
+  if (pairing.status !== 'pair' || !episode.again) return null;
+  const before = usableIn(episode, weighing);
+  const future = newAmong(episode.again.body.candidates, before, weighing.anchor);
+  return futureGuided(pairing.chosen, pairing.rejected, weigh(future, judgedIn(episode)));
 }
 
 export interface Drawn {

@@ -1,11 +1,8 @@
 /** What a model card says of a run: gathered from its log's record and its config. Nothing is computed anew. */
-
-import { type Config, resolveConfig } from '../protocol/config.js';
 import type { BodyOf } from '../protocol/messages.js';
-import { worldPresets } from '../protocol/presets.js';
-import { shellWord } from '../protocol/shell-word.js';
-import { flat } from './arms.js';
+import { leavesOf } from '../protocol/plain.js';
 import type { CardRun, CardVersion } from './model-card.js';
+import { runCommand } from './reproduce.js';
 import type { RunRecord } from './run-record.js';
 
 /** How a version was trained, as its `model.trained` says. */
@@ -34,18 +31,6 @@ function lineageOf(record: RunRecord, version: string): CardVersion[] {
   ];
 }
 
-/** `run` with every option that differs from the world's presets. */
-export function commandOf(config: Config): string {
-  const usual = resolveConfig({ name: config.name }, worldPresets[config.world.name] ?? {});
-  const before = new Map(flat(usual).map(([path, value]) => [path, JSON.stringify(value)]));
-  const sets = flat({ ...config, seed: usual.seed })
-    .filter(([path, value]) => value !== undefined && before.get(path) !== JSON.stringify(value))
-    .filter(([path]) => path !== 'world.name')
-    .map(([path, value]) => `--set ${shellWord(`${path}=${JSON.stringify(value)}`)}`);
-  const world = `--world ${shellWord(config.world.name)}`;
-  return ['npx soliloquy run paper', world, `--seed ${config.seed}`, ...sets].join(' \\\n  ');
-}
-
 const isHub = (value: unknown): value is string => typeof value === 'string' && value.startsWith('hf:');
 
 /** `configText`: the run's config.json. */
@@ -57,12 +42,12 @@ export function cardRun(record: RunRecord, version: string, configText: string):
     seed: config.seed,
     world: config.world.name,
     hubModel: isHub(config.model) ? config.model : null,
-    hubData: flat(config.world).flatMap(([, value]) => (isHub(value) ? [value] : [])),
+    hubData: leavesOf(config.world).flatMap(([, value]) => (isHub(value) ? [value] : [])),
     baseHash: record.baseHash,
     lineage: lineageOf(record, version),
     metrics: evaluated === undefined ? [] : record.body('evaluation.made', evaluated).metrics,
     notes: tally.notes,
-    command: commandOf(config),
+    command: runCommand(config, null).join(' \\\n  '),
     config: configText.trimEnd(),
     forkedFrom: index.seqsOf('run.forked').map((seq) => record.body('run.forked', seq).parent.run),
   };

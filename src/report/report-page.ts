@@ -3,7 +3,7 @@
  * page.ts; numbers: report-tables.ts; examples: report-example-cards.ts.
  */
 import type { Config } from '../protocol/config.js';
-import { flat } from './arms.js';
+import { leavesOf } from '../protocol/plain.js';
 import type { Plot } from './draw-plot.js';
 import { escaped } from './html.js';
 import { lineageSvg } from './lineage-svg.js';
@@ -125,7 +125,7 @@ function runSection({ config, initial, backend, versions, facts }: ReportedRun):
     ({ parent, changes: own, overrides }) =>
       `a fork of ${parent.run} at seq ${parent.seq}: ${
         [
-          ...flat(own).map(([path, value]) => `${path} = ${valueText(value)}`),
+          ...leavesOf(own).map(([path, value]) => `${path} = ${valueText(value)}`),
           ...overrides.map(
             ({ fact, path, was, value }) =>
               `${fact}, ${path}: ${valueText(value)} instead of ${valueText(was)} (by hand)`,

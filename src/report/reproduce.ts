@@ -1,11 +1,10 @@
 /**
  * Owns: how a run is made again: what its config changes, and the commands, from its config and its log alone.
  */
-
 import { type Config, resolveConfig } from '../protocol/config.js';
+import { leavesOf } from '../protocol/plain.js';
 import { worldPresets } from '../protocol/presets.js';
 import { shellWord } from '../protocol/shell-word.js';
-import { flat } from './arms.js';
 import type { Fork, ReportFacts } from './report-facts.js';
 
 export interface Change {
@@ -22,8 +21,8 @@ export function changesOf(config: Config): Change[] {
   // Its `auto` is always settled so.
   const settled = name === 'microworld' ? { format: 'plain' as const } : {};
   const usual = resolveConfig(worldPresets[name], { world: { name, ...settled } });
-  const before = new Map(flat(usual));
-  return flat(config)
+  const before = new Map(leavesOf(usual));
+  return leavesOf(config)
     .filter(([path, value]) => JSON.stringify(value) !== JSON.stringify(before.get(path)))
     .map(([path, value]) => ({ path, value, usual: before.get(path) }));
 }
@@ -50,17 +49,15 @@ const sets = (changes: Readonly<Record<string, unknown>>): string[] =>
 const machineOf = (backend: string | null): string[] =>
   backend === null ? [] : [`--backend ${shellWord(backend)}`];
 
-/** Of a run that was made from the start. */
-export function runCommandText(config: Config, backend: string | null): string {
+/** Of a run that was made from the start, word by word; an option and its value are one. */
+export function runCommand(config: Config, backend: string | null): readonly string[] {
   const own = Object.fromEntries(
     changesOf(config)
       .filter(({ path }) => path !== 'seed' && path !== 'world.name')
       .map(({ path, value }) => [path, value]),
   );
   const world = config.world.name === 'microworld' ? [] : [`--world ${config.world.name}`];
-  return ['npx soliloquy run', `--seed ${config.seed}`, ...world, ...sets(own), ...machineOf(backend)].join(
-    ' ',
-  );
+  return ['npx soliloquy run', `--seed ${config.seed}`, ...world, ...sets(own), ...machineOf(backend)];
 }
 
 function forkCommandText({ parent, changes, overrides }: Fork, backend: string | null): string {
@@ -82,7 +79,7 @@ export function commandsOf(
   run: { readonly name: string; readonly initial: Config; readonly backend: string | null },
   { forks }: ReportFacts,
 ): string[] {
-  const first = runCommandText(run.initial, run.backend);
+  const first = runCommand(run.initial, run.backend).join(' ');
   return [
     forks[0] ? `${first} --out runs/${shellWord(forks[0].parent.run)}` : first,
     ...forks.map((fork) => forkCommandText(fork, run.backend)),

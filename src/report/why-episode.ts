@@ -4,6 +4,7 @@
  */
 import type { BodyOf, Candidate, Generation, Verdict } from '../protocol/messages.js';
 import { parseVerdict } from '../stages/judge.js';
+import { anchorOf } from '../stages/weighing.js';
 import {
   candidatesIn,
   drawnIn,
@@ -11,7 +12,6 @@ import {
   type Judgement,
   judgementsOf,
   meanOf,
-  pairRule,
   scoredIn,
   usableIn,
 } from './episode.js';
@@ -117,7 +117,7 @@ const answeredIn = ({ answers, again }: Episode, { id }: Candidate) =>
 
 const isUsable = (record: RunRecord, episode: Episode, { id }: Candidate): boolean => {
   const { config } = record.settingsAt(episode.answers!.seq) ?? record;
-  return usableIn(episode, pairRule(config).anchor).some((one) => one.id === id);
+  return usableIn(episode, anchorOf(config)).some((one) => one.id === id);
 };
 
 export function responseTrace(record: RunRecord, episode: Episode, candidate: Candidate): Trace {

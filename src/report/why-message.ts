@@ -2,11 +2,9 @@
  * Why a message: the chain of what it answers, back to the run's start, and what it caused.
  */
 import type { Envelope, Generation } from '../protocol/messages.js';
+import { isPlainObject, type PlainObject } from '../protocol/plain.js';
 import { handNote, type RunRecord } from './run-record.js';
 import { type Fact, generationFacts, lineOf, type Trace } from './trace.js';
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** Longer than a hash. */
 const LONG = 64;
@@ -17,17 +15,17 @@ interface Content {
 }
 
 /** Short fields as facts, texts and long fields as texts, lists as their lengths; objects field by field, one level deep. */
-function addContent({ facts, texts }: Content, fields: Record<string, unknown>, prefix = ''): void {
+function addContent({ facts, texts }: Content, fields: PlainObject, prefix = ''): void {
   for (const [field, value] of Object.entries(fields)) {
     const name = prefix + field;
-    if (name === 'generation' && isRecord(value)) {
+    if (name === 'generation' && isPlainObject(value)) {
       const generation = value as unknown as Generation;
       texts.raw = generation.text;
       Object.assign(facts, generationFacts(generation));
     } else if (typeof value === 'string' && (/(text|prompt)$/.test(field) || value.length > LONG))
       texts[name] = value;
     else if (Array.isArray(value)) facts[name] = listFact(value);
-    else if (!isRecord(value)) facts[name] = value as Fact;
+    else if (!isPlainObject(value)) facts[name] = value as Fact;
     else if (prefix === '') addContent({ facts, texts }, value, `${name}.`);
     else texts[name] = JSON.stringify(value);
   }

@@ -10,7 +10,7 @@ import { marginOf, worstDisagreements } from '../../src/report/report-examples.j
 import { foldFact, noFacts } from '../../src/report/report-facts.js';
 import { type ReportedRun, reportPage } from '../../src/report/report-page.js';
 import { reportPlotSpecs } from '../../src/report/report-plots.js';
-import { changesOf, commandsOf, runCommandText } from '../../src/report/reproduce.js';
+import { changesOf, commandsOf, runCommand } from '../../src/report/reproduce.js';
 import { meanScore } from '../../src/stages/judge.js';
 import {
   type Finished,
@@ -268,7 +268,7 @@ describe('how to reproduce it', () => {
     expect(changesOf(own).map(({ path }) => path)).toEqual(
       expect.arrayContaining(['dpo.beta', 'cast.judge', 'seed']),
     );
-    const text = runCommandText(own, 'wasm');
+    const text = runCommand(own, 'wasm').join(' ');
     expect(text).toContain('--seed 7');
     expect(text).toContain(`--set 'model=a dir/'\\''x'\\'''`);
     expect(text).toContain(`--set 'invent.keywords=["a","b c"]'`);

@@ -27,6 +27,7 @@ const VARIANTS: Readonly<Record<string, ConfigPart>> = {
     cast: { trainer: 'meta-rewarding', metaJudge: 'random' },
     judge: { samples: 3, template: 'microworld-multiple-choice' },
   },
+  cream: { cast: { trainer: 'cream', judge: 'ensemble:[implicit,implicit:1]' } },
   short: { pair: { lengthControl: 0.4 }, cast: { judge: 'random' } },
 };
 beforeAll(async () => {
@@ -56,13 +57,37 @@ const rowsIn = (path: string) =>
 const told = (row: Record<string, unknown>) => JSON.stringify([row.id, row.prompt, row.chosen, row.rejected]);
 
 describe('why', () => {
-  it.each(['temporal', 'short'])('of the pairs of a %s run computes the same by that rule', async (run) => {
-    const made = [...of(run, 'pair.made').slice(0, 5), ...of(run, 'pair.withheld').slice(0, 3)];
-    expect(of(run, 'pair.made').length).toBeGreaterThan(4);
-    for (const { body } of made) {
-      const trace = await why(run, `pair:${'id' in body ? body.id : body.episode}`);
-      expect(problemsIn(trace)).toEqual([]);
-    }
+  it.each(['temporal', 'short', 'cream'])(
+    'of the pairs of a %s run computes the same by that rule',
+    async (run) => {
+      const made = [...of(run, 'pair.made').slice(0, 5), ...of(run, 'pair.withheld').slice(0, 3)];
+      expect(of(run, 'pair.made').length).toBeGreaterThan(4);
+      for (const { body } of made) {
+        const trace = await why(run, `pair:${'id' in body ? body.id : body.episode}`);
+        expect(problemsIn(trace)).toEqual([]);
+      }
+    },
+  );
+
+  it('says where a consistency is not that of the two rankings, and a later pair not what the judgements give', async () => {
+    const turned = (run: string, type: MessageType, body: (old: never) => object) =>
+      resealedRun(join(work.path, run), join(work.path, `${run}-turned`), (log) =>
+        log.map((one) =>
+          one.type === type
+            ? ({ ...one, body: { ...one.body, ...body(one.body as never) } } as Envelope)
+            : one,
+        ),
+      );
+    const { id } = of('cream', 'pair.made').find(({ body }) => body.consistency !== undefined)!.body;
+    turned('cream', 'pair.made', () => ({ consistency: 0.123 }));
+    expect(problemsIn(await why('cream-turned', `pair:${id}`)).join()).toContain(
+      'the two rankings have the consistency',
+    );
+    const revised = of('temporal', 'pair.revised').find(({ body }) => body.by === 'future')!.body;
+    turned('temporal', 'pair.revised', () => ({ by: 'present' }));
+    expect(problemsIn(await why('temporal-turned', `pair:${revised.id}`)).join()).toContain(
+      `the judgements give ${revised.chosen.response} of the future`,
+    );
   });
 
   it('shows what a future version answered, how that was judged, and the pair as it was trained on', async () => {

@@ -1,14 +1,18 @@
 /**
  * What an episode's judgements come to: each answer with its mean score, as the whole bench or one member of it ranks them, and the
- * pair that follows. Owns the way from judgements to numbers; the rules of pairing stand in src/stages/.
+ * pair that follows. Owns the way from judgements to numbers, for an episode as it goes on and for whoever computes it again; the
+ * rules of pairing stand in pair.ts and variants/.
  */
-import type { JudgementId, VersionId } from '../src/protocol/ids.js';
-import type { Candidate, ScoredResponse, Verdict } from '../src/protocol/messages.js';
-import { meanScore } from '../src/stages/judge.js';
-import { type Pairing, pairOf, positivesOf } from '../src/stages/pair.js';
-import { checkCandidates } from '../src/stages/respond.js';
-import { consistencyOf } from '../src/stages/variants/cream.js';
-import { anchoredPairOf, poolsOf } from '../src/stages/variants/temporal-self-rewarding.js';
+import { castText, membersOf, parseCast } from '../protocol/cast.js';
+import type { Config } from '../protocol/config.js';
+import { type JudgementId, type VersionId, versionId } from '../protocol/ids.js';
+import type { Candidate, ScoredResponse, Verdict } from '../protocol/messages.js';
+import type { JudgeTemplate } from '../protocol/records.js';
+import { meanScore } from './judge.js';
+import { type Pairing, pairOf, positivesOf } from './pair.js';
+import { checkCandidates, sameText } from './respond.js';
+import { consistencyOf } from './variants/cream.js';
+import { anchoredPairOf, poolsOf } from './variants/temporal-self-rewarding.js';
 
 export interface Judged {
   readonly seq: number;
@@ -64,6 +68,22 @@ export interface Weighing {
   readonly anchor?: VersionId;
 }
 
+/** The past version whose answers are rejected, of a run that has one. */
+export const anchorOf = ({ cast, temporal }: Config): { readonly anchor?: VersionId } =>
+  cast.trainer === 'temporal' ? { anchor: versionId(temporal.anchor) } : {};
+
+/** How the episodes of a run decide. */
+export function weighingOf(config: Config, { verdict }: JudgeTemplate): Weighing {
+  const { cast, pair } = config;
+  const bench = cast.trainer === 'cream' ? membersOf(parseCast('judge', cast.judge)).map(castText) : [];
+  return {
+    maxScore: verdict.max,
+    lengthControl: pair.lengthControl,
+    ...(cast.trainer === 'cream' && { rankings: [bench[0]!, bench[1]!] as const }),
+    ...anchorOf(config),
+  };
+}
+
 /** Answers that are judged: different ones, of each version's own where a past one answers too. */
 export function usableOf(candidates: readonly Candidate[], anchor?: VersionId) {
   const pools = anchor === undefined ? [candidates] : splitBy(candidates, anchor);
@@ -81,6 +101,16 @@ const splitBy = (candidates: readonly Candidate[], anchor: VersionId) => [
   candidates.filter(({ version }) => version !== anchor),
   candidates.filter(({ version }) => version === anchor),
 ];
+
+/** What is new among a later version's answers: the present ones have been judged. */
+export function newAmong(
+  future: readonly Candidate[],
+  before: readonly Candidate[],
+  anchor?: VersionId,
+): readonly Candidate[] {
+  const known = before.filter(({ version }) => version !== anchor);
+  return usableOf(future).candidates.filter(({ text }) => !known.some((one) => sameText(one.text, text)));
+}
 
 export interface Decided {
   readonly pairing: Pairing<Weighed>;
