@@ -74,27 +74,17 @@ function windowOf(family: LlamaLike, config: Config): number | null {
   return some ? (config.sliding_window === undefined ? 4096 : config.sliding_window) : null;
 }
 
-function refuseWindow(file: string, family: LlamaLike, config: Config): void {
+/** Positions of the longest sequence. Attention within a window is not computed: up to its length it hides nothing, and no more are taken. */
+function positionsOf(file: string, family: LlamaLike, config: Config): number {
   const other = config.layer_types?.find((type) => type !== 'full_attention' && type !== 'sliding_attention');
   if (other !== undefined) throw unsupported(file, `layer_types holds "${other}"`);
-  const window = windowOf(family, config);
-  const context = config.max_position_embeddings;
-  if (window === null || window >= context) return;
-  throw unsupported(
-    file,
-    `sliding_window ${window} is smaller than max_position_embeddings ${context}: attention within a window is not computed`,
-    {
-      slidingWindow: window,
-      fix: `For sequences of up to ${window} tokens, lower max_position_embeddings to ${window} in config.json: the window then hides nothing.`,
-    },
-  );
+  return Math.min(config.max_position_embeddings, windowOf(family, config) ?? Number.POSITIVE_INFINITY);
 }
 
 export function llamaLikeArchitecture(file: string, family: LlamaLike, raw: object): Architecture {
   const config = parsed(file, family, raw);
   if (config.hidden_act !== 'silu' && config.hidden_act !== 'swish')
     throw unsupported(file, `hidden_act "${config.hidden_act}" is not "silu"`);
-  refuseWindow(file, family, config);
   const heads = config.num_attention_heads;
   const kvHeads = config.num_key_value_heads ?? heads;
   const headDim = config.head_dim ?? config.hidden_size / heads;
@@ -114,7 +104,7 @@ export function llamaLikeArchitecture(file: string, family: LlamaLike, raw: obje
     rmsNormEps: config.rms_norm_eps,
     ropeTheta: rope.theta,
     ropeScaling: rope.scaling,
-    maxPositions: config.max_position_embeddings,
+    maxPositions: positionsOf(file, family, config),
     tiedHead: config.tie_word_embeddings,
     ...biasesOf(family, config),
   };

@@ -247,6 +247,35 @@ describe.skipIf(!hasBrowser)('the page (skipped where there is no chromium)', ()
 
     const scriptedOutcome = () => recordScripted(config, join(folder.path, 'runs', `alone-${runs++}`));
 
+    it('keeps its script at the newest message for whoever stands there, and still for whoever reads above', async () => {
+      const { run, page, inspector } = await liveRun();
+      const end = run.start();
+      const list = page.locator('#script-list');
+      const row = (seq: number) => list.locator('.number', { hasText: new RegExp(`^${seq}$`) }).first();
+      const steps = async (from: number, to: number) => {
+        for (let i = from; i < to; i++) run.step();
+        await counted(page, to);
+      };
+      await steps(0, 60);
+      await page.getByRole('link', { name: 'Script', exact: true }).click();
+      await row(59).waitFor();
+      await steps(60, 90);
+      await row(89).waitFor();
+      expect(await row(0).count()).toBe(0);
+      await list.evaluate((box) => box.scrollTo(0, 0));
+      await row(0).waitFor();
+      await steps(90, 120);
+      await page.locator('.told', { hasText: '120 messages' }).waitFor();
+      expect(await list.evaluate((box) => box.scrollTop)).toBe(0);
+      await list.evaluate((box) => box.scrollTo(0, box.scrollHeight));
+      await row(119).waitFor();
+      await steps(120, 150);
+      await row(149).waitFor();
+      run.stop();
+      expect(await end).toMatchObject({ status: 'stopped' });
+      await inspector.close();
+    });
+
     it('is stopped only after a question', async () => {
       const { run, page, inspector } = await liveRun();
       const end = run.start();

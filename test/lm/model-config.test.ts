@@ -141,12 +141,17 @@ describe('configs of other families', () => {
     expect(family('mistral', { ...said, sliding_window: 128 })).toEqual(family('mistral', said));
   });
 
-  it.each<[string, object]>([
-    ['mistral', { sliding_window: 127, num_key_value_heads: 2 }],
-    ['mistral', { max_position_embeddings: 8192, num_key_value_heads: 2 }], // the class's default, 4096
-    ['qwen2', { use_sliding_window: true, sliding_window: 64, max_window_layers: 1, num_key_value_heads: 2 }],
+  it.each<[string, number, object]>([
+    ['mistral', 127, { sliding_window: 127, num_key_value_heads: 2 }],
+    ['mistral', 4096, { max_position_embeddings: 8192, num_key_value_heads: 2 }], // the class's default
+    [
+      'qwen2',
+      64,
+      { use_sliding_window: true, sliding_window: 64, max_window_layers: 1, num_key_value_heads: 2 },
+    ],
     [
       'qwen3',
+      64,
       {
         use_sliding_window: true,
         sliding_window: 64,
@@ -154,14 +159,13 @@ describe('configs of other families', () => {
         num_key_value_heads: 2,
       },
     ],
-  ])('%s with a window smaller than its context is refused by the name of the field', (name, more) => {
-    expect(() => family(name, more)).toThrow(
-      expect.objectContaining({
-        code: 'checkpoint.unsupported',
-        message: expect.stringMatching(/sliding_window \d+ is smaller than max_position_embeddings/),
-      }),
-    );
-  });
+  ])(
+    '%s with a window smaller than its context takes sequences of up to %i, of which it hides nothing',
+    (name, most, more) => {
+      const whole = family(name, { ...more, sliding_window: null, use_sliding_window: false });
+      expect(family(name, more)).toEqual({ ...whole, maxPositions: most });
+    },
+  );
 
   it('qwen2: a window that no layer uses is none; queries, keys and values have biases, the output none', () => {
     const { attentionBias } = family('qwen2', {
