@@ -47,8 +47,8 @@ export interface MemoryEstimate {
 
 const FLOAT = 4;
 const MB = 2 ** 20;
-/** Node, its heap and the libraries; and a worker thread's own. */
-const PROCESS = 180 * MB;
+/** Node, its heap, the libraries, and what waits to be collected; and a worker thread's own. */
+const PROCESS = 280 * MB;
 const WORKER = 80 * MB;
 /** Models that a worker keeps: src/pool/loaded-models.ts. */
 export const KEPT_MODELS = 3;
@@ -58,8 +58,8 @@ export const KEPT_BYTES = 2 ** 30;
 export const RESIDENT_VERSIONS = 3;
 export const RESIDENT_BYTES = 2 ** 30;
 /**
- * Bytes of weights that a decode graph holds inside, packed for its products. Larger ones are fed to it: some 15 % slower with 32 rows
- * at 135M parameters, and one copy a worker instead of three (docs/performance.md).
+ * Bytes of weights that a decode graph holds inside, packed for its products. Larger ones are fed to it: a quarter slower with 32 rows
+ * at 135M parameters, and one copy a worker instead of three (docs/lora.md).
  */
 export const MOST_INSIDE = 2 ** 28;
 /** Of a kept model's weights: fed to prefill, score and train; inside two decode sessions, one of them packed apart. */
@@ -93,8 +93,9 @@ function copiesOf(weights: number, versions: number): number {
   return weights <= MOST_INSIDE ? COPIES * kept + OPENING * weights : kept;
 }
 
+/** One more than stay: the one that is made, or that nobody has collected yet. */
 const residentBytes = (weights: number, versions: number): number =>
-  Math.min(versions * weights, Math.max(RESIDENT_VERSIONS * weights, RESIDENT_BYTES));
+  Math.min(versions * weights, Math.max((RESIDENT_VERSIONS + 1) * weights, RESIDENT_BYTES));
 
 function trainingState({ architecture, lora, trainings, workers }: RunShape): number {
   const model = sizeOf(architecture);

@@ -176,6 +176,16 @@ describe.skipIf(!hasBrowser)('the page (skipped where there is no chromium)', ()
     });
   });
 
+  it('opened without a run’s name, has the name in its address and in all links, with what else was asked for', async () => {
+    const page = await openPage(url.replace('/#', '/?seq=7#'));
+    await page.waitForURL(at('/one/stage?seq=7').replace(/#.*/, ''));
+    const links = await page.locator('a[href]').evaluateAll((all) => all.map((a) => a.getAttribute('href')!));
+    expect(links.length).toBeGreaterThan(10);
+    for (const link of links) expect(link).toMatch(/^\/one\//);
+    await page.getByRole('link', { name: 'Script', exact: true }).click();
+    await page.waitForURL(/\/one\/script\?seq=7$/);
+  });
+
   it('shows a context as text, whatever a model wrote', async () => {
     const hostile = await envelopesIn(join(folder.path, 'runs', 'hostile'));
     const said = hostile.findLast(
@@ -253,7 +263,10 @@ describe.skipIf(!hasBrowser)('the page (skipped where there is no chromium)', ()
       const list = page.locator('#script-list');
       const row = (seq: number) => list.locator('.number', { hasText: new RegExp(`^${seq}$`) }).first();
       const steps = async (from: number, to: number) => {
-        for (let i = from; i < to; i++) run.step();
+        for (let count = from + 1; count <= to; count++) {
+          run.step();
+          await expect.poll(() => lines(run), { interval: 1, timeout: 30_000 }).toBe(count);
+        }
         await counted(page, to);
       };
       await steps(0, 60);

@@ -32,6 +32,8 @@ addEventListener('popstate', () => {
 });
 
 export function hrefOf({ run, view, query }: Place): string {
+  // Its name is not known yet; with none, the path would begin with the name of a host.
+  if (run === '') return '/';
   const given = Object.entries(query).filter(([, value]) => value !== '');
   const search = new URLSearchParams(given).toString();
   return `/${encodeURIComponent(run)}/${view}${search ? `?${search}` : ''}`;

@@ -5,7 +5,7 @@
 import { computed, effect, signal } from '@preact/signals';
 import type { Moment } from '../moments.js';
 import type { RunHead } from '../reading.js';
-import { place, seq } from './address.js';
+import { go, place, seq } from './address.js';
 import { ApiError, get, getPath, pathOf } from './api.js';
 import { latest } from './latest.js';
 
@@ -31,8 +31,11 @@ export const tell = (error: unknown): void => {
   failure.value = error instanceof Error ? error.message : String(error);
 };
 
+/** Whoever came without a run's name is where the server's own is, and the address says so. */
 export async function readRuns(): Promise<void> {
   runs.value = await getPath('/api/runs');
+  const { run: named, query } = place.value;
+  if (named === '' && runs.value.home !== '') go({ run: runs.value.home, query }, true);
 }
 
 let source: EventSource | undefined;
