@@ -107,10 +107,12 @@ export function messages({ watched }: OpenRun, query: URLSearchParams) {
   return { total: seqs.length, searched, of: watched.index.count, from, rows };
 }
 
-/** Where a seq stands among the messages that pass a filter. */
+/** Where a seq stands, or would stand, among the messages that pass a filter. */
 export function place(run: OpenRun, query: URLSearchParams) {
   const { seqs } = run.watched.finder.find(parsed(filterSchema, query));
-  return { place: placeOf(seqs, seqIn(run, query)), total: seqs.length };
+  const seq = seqIn(run, query);
+  const place = placeOf(seqs, seq);
+  return { place, isThere: seqs[place] === seq, total: seqs.length };
 }
 
 export function message(run: OpenRun, text: string) {

@@ -107,6 +107,23 @@ describe.skipIf(!hasBrowser)(
       await page.context().close();
     });
 
+    it('marks no message as the one that is shown where the filter has left that one out', async () => {
+      const isJudged = ({ type }: Envelope) => type === 'judgement.made';
+      const next = envelopes.find((one) => isJudged(one) && !isJudged(envelopes[one.seq - 1]!))!;
+      const { page } = await watchPage(browser);
+      const placed = page.waitForResponse(/\/place\?/);
+      await page.goto(inspected.at(`/one/script?type=judgement.made&seq=${next.seq - 1}`));
+      expect(await (await placed).json()).toMatchObject({ isThere: false });
+      await page.locator('#message-pane h2', { hasText: `${next.seq - 1} · ` }).waitFor();
+      await page.locator('[role=option] .number', { hasText: new RegExp(`^${next.seq}$`) }).waitFor();
+      const marked = page.locator('[role=option][aria-selected=true]');
+      expect(await marked.count()).toBe(0);
+      await page.locator('#script-list').focus();
+      await page.keyboard.press('ArrowDown');
+      await marked.waitFor();
+      await page.context().close();
+    });
+
     it('is walked through by keyboard, to the message and back', async () => {
       const { page } = await open('/one/script?seq=0');
       const list = page.locator('#script-list');

@@ -1,5 +1,6 @@
 /** What the script's view asks the server: filters as they stand in the address, windows of rows, the facts to filter by. */
 import { computed, effect, signal } from '@preact/signals';
+import type { place as placeAnswer } from '../reading.js';
 import type { Row } from '../run-index.js';
 import { go, place, seq } from './address.js';
 import { get } from './api.js';
@@ -32,8 +33,10 @@ export const isFiltered = computed(() => Object.values(filter.value).some((one) 
 /** How far a search for a text has come. */
 export const searched = signal<{ readonly searched: number; readonly of: number } | null>(null);
 export const list = signal<Windows<Row> | null>(null);
-/** Where the moment that is looked at stands in the list. */
+/** Where the message that is looked at stands in the list; null: it is none of those. */
 export const chosen = signal<number | null>(null);
+/** Where it would stand. */
+export const near = signal<number | null>(null);
 
 interface Page {
   readonly total: number;
@@ -106,15 +109,19 @@ const isMachine = (address: string) => !ADDRESSEES.has(address);
 /** The row that was chosen last in the list itself: its place is known. */
 let picked: { readonly seq: number; readonly index: number; readonly list: Windows<Row> } | null = null;
 
+type Place = ReturnType<typeof placeAnswer>;
+
 async function findChosen(name: string, at: number | null, wanted: object, filtered: boolean): Promise<void> {
+  near.value = null;
   if (at === null || at < 0 || name === '') chosen.value = null;
   else if (!filtered) chosen.value = at;
   else if (picked?.seq === at && picked.list === list.peek()) chosen.value = picked.index;
   else {
     try {
-      const found = await get<{ place: number; total: number }>(name, 'place', { ...wanted, seq: at });
+      const found = await get<Place>(name, 'place', { ...wanted, seq: at });
       if (seq.peek() !== at) return;
-      chosen.value = found.total === 0 ? null : Math.min(found.place, found.total - 1);
+      near.value = found.total === 0 ? null : Math.min(found.place, found.total - 1);
+      chosen.value = found.isThere ? found.place : null;
     } catch (error) {
       tell(error);
     }

@@ -3,7 +3,7 @@ import './script.css';
 import { useEffect } from 'preact/hooks';
 import { place, seq } from './address.js';
 import { Go } from './go.jsx';
-import { choose, chosen, filter, isFiltered, list, startScript } from './script-data.js';
+import { choose, chosen, filter, isFiltered, list, near, startScript } from './script-data.js';
 import { ScriptFilter } from './script-filter.jsx';
 import { MessagePane } from './script-message.jsx';
 import { firstAt } from './script-start.js';
@@ -108,6 +108,7 @@ export function Script() {
             count={own.total}
             rowHeight={ROW}
             chosen={chosen.value}
+            near={near.value}
             row={(index) => <Line index={index} />}
             onShow={own.want}
             onChoose={choose}

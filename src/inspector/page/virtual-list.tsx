@@ -17,6 +17,8 @@ export interface VirtualListProps {
   readonly count: number;
   readonly rowHeight: number;
   readonly chosen: number | null;
+  /** Brought into view where nothing is chosen. */
+  readonly near?: number | null;
   readonly row: (index: number) => ComponentChildren;
   readonly onShow: (first: number, last: number) => void;
   readonly onChoose: (index: number) => void;
@@ -77,6 +79,7 @@ function useVirtualizer({ count, rowHeight }: VirtualListProps) {
 
 export function VirtualList(props: VirtualListProps) {
   const { id, label, count, rowHeight, chosen, row, onShow, onChoose, onOpen, startAtEnd = false } = props;
+  const shown = chosen ?? props.near ?? null;
   const { box, virtual, scale } = useVirtualizer(props);
   const atEnd = useRef(startAtEnd);
   const items = virtual.getVirtualItems();
@@ -88,26 +91,26 @@ export function VirtualList(props: VirtualListProps) {
     if (atEnd.current && count > 0) box.current!.scrollTop = box.current!.scrollHeight;
   }, [count]);
   useLayoutEffect(() => {
-    if (chosen === null || chosen >= count) return;
+    if (shown === null || shown >= count) return;
     const element = box.current!;
     const top = element.scrollTop * scale.ratio;
-    const isSeen = chosen * rowHeight >= top && (chosen + 1) * rowHeight <= top + element.clientHeight;
+    const isSeen = shown * rowHeight >= top && (shown + 1) * rowHeight <= top + element.clientHeight;
     if (isSeen) return;
-    const isAbove = chosen * rowHeight < top;
-    const isFar = Math.abs(chosen * rowHeight - top) > 2 * element.clientHeight;
+    const isAbove = shown * rowHeight < top;
+    const isFar = Math.abs(shown * rowHeight - top) > 2 * element.clientHeight;
     const wanted = isFar
-      ? (chosen + 0.5) * rowHeight - element.clientHeight / 2
+      ? (shown + 0.5) * rowHeight - element.clientHeight / 2
       : isAbove
-        ? chosen * rowHeight
-        : (chosen + 1) * rowHeight - element.clientHeight;
+        ? shown * rowHeight
+        : (shown + 1) * rowHeight - element.clientHeight;
     element.scrollTop = wanted / scale.ratio;
-  }, [chosen, chosen !== null && chosen < count]);
+  }, [shown, shown !== null && shown < count]);
 
   const step = (event: KeyboardEvent) => {
     if (event.altKey || event.ctrlKey || event.metaKey || count === 0) return;
     if (event.key === 'Enter' && chosen !== null) onOpen(chosen);
     else if (Object.hasOwn(STEPS, event.key)) {
-      const from = chosen ?? (atEnd.current ? count : -1);
+      const from = shown ?? (atEnd.current ? count : -1);
       onChoose(Math.min(count - 1, Math.max(0, from + STEPS[event.key]!(page, count))));
     } else return;
     event.preventDefault();
