@@ -1,5 +1,6 @@
 /** The frame: which run, which view, where in time; the views themselves stand in their own files. */
 import type { JSX } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
 import { go, place, VIEWS, type View } from './address.js';
 import { Compare } from './compare.jsx';
 import { ControlBar } from './control-bar.jsx';
@@ -54,9 +55,25 @@ function Tabs() {
   );
 }
 
+/** So long must a log be behind before it is said: that of a live run always is, by a moment. */
+const BEHIND_MS = 1500;
+
+/** True once `now` has been true for so long. */
+function useLasting(now: boolean, ms: number): boolean {
+  const [lasting, last] = useState(false);
+  useEffect(() => {
+    last(false);
+    if (!now) return;
+    const timer = setTimeout(() => last(true), ms);
+    return () => clearTimeout(timer);
+  }, [now, ms]);
+  return lasting;
+}
+
 function Notices() {
   const { progress, failure: broken } = head.value ?? {};
-  const busy = progress && (progress.indexed < 0.999 || progress.stated < 0.999);
+  const isBehind = progress !== undefined && (progress.indexed < 0.999 || progress.stated < 0.999);
+  const busy = useLasting(isBehind, BEHIND_MS) && isBehind;
   return (
     <div role="status" class="notices">
       {broken && <p class="notice bad">{broken}</p>}
@@ -69,7 +86,7 @@ function Notices() {
         </p>
       )}
       {!connected.value && head.value && <p class="notice">connection lost, trying again …</p>}
-      {busy && (
+      {busy && progress && (
         <p class="notice">
           reading the log: {Math.round(100 * progress.indexed)} % indexed, states of{' '}
           {Math.round(100 * progress.stated)} %
