@@ -23,8 +23,8 @@ import { checkpointsIn, templateFor } from './worlds.js';
 const GIB = 2 ** 30;
 /** Rows of one sampling task: src/pool/sample-parts.ts. */
 const MOST_ROWS = 64;
-/** A rank that is advised. */
-const RANK = 8;
+/** A rank that is advised, and shown where none is asked for. */
+export const RANK = 8;
 
 /** Bytes that this process may use: a container's limit counts, where there is one. */
 export function memoryOfMachine(): number {
@@ -124,6 +124,7 @@ export function checkShape(
   );
 }
 
+/** In options of a run. */
 function waysOf(shape: RunShape, config: Config): readonly Way[] {
   const { dpo, sft, flow } = config;
   const micro = Math.max(1, Math.floor(Math.min(dpo.microBatchSize, sft.microBatchSize) / 2));
@@ -170,10 +171,9 @@ export async function checkFits(
   config: Config,
   { workers, memory }: Pick<Machinery, 'workers' | 'memory'>,
 ): Promise<void> {
-  const { weights } = await model.checkpoint(versionOf(0));
   await checkMemory({
     config,
-    architecture: weights.architecture,
+    architecture: model.architecture(versionOf(0)),
     workers,
     available: memory ?? memoryOfMachine(),
     tokens: () => longestSequence(config, world, model.tokenizer(versionOf(0))),

@@ -5,7 +5,6 @@
 import { basename } from 'node:path';
 import { Subject } from 'rxjs';
 import { type Checkpoint, readCheckpoint } from '../src/lm/checkpoint.js';
-import { weightsHash } from '../src/lm/weights.js';
 import { readRecording } from '../src/log/recording.js';
 import type { openLog } from '../src/log/writer.js';
 import { type Commands, createCommands } from '../src/players/command-process.js';
@@ -95,7 +94,7 @@ export async function createParts(
   const model = await createModel({ workers, backend, onWorkerCrash, faults, ...clockOf(first) });
   for (const { version, dir, checkpoint } of casts) {
     model.register(version, checkpoint);
-    model.settle(version, { hash: weightsHash(checkpoint.weights), read: () => readCheckpoint(dir) });
+    model.settle(version, { read: () => readCheckpoint(dir) });
   }
   const store = createVersionStore(model, folder);
   const commands = createCommands();

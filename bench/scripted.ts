@@ -78,6 +78,7 @@ export async function createScriptedModel(script: Script = {}): Promise<SharedMo
     register: versions.register,
     has: versions.has,
     settle: versions.settle,
+    architecture: versions.architecture,
     checkpoint: versions.checkpoint,
     tokenizer: versions.tokenizer,
     contextLength: (version) => versions.architecture(version).maxPositions,

@@ -2,7 +2,7 @@
  * `soliloquy doctor --model DIR`: the estimate that a run is checked with before it starts, part by part, for all weights and for
  * adapters. Owns no formula: src/lm/memory-estimate.ts.
  */
-import { longestSequence, memoryOfMachine, runShape } from '../../actors/memory.js';
+import { longestSequence, memoryOfMachine, RANK, runShape } from '../../actors/memory.js';
 import { createWorld } from '../../actors/worlds.js';
 import { sizeOf } from '../lm/architecture.js';
 import { readCheckpoint } from '../lm/checkpoint.js';
@@ -19,8 +19,6 @@ interface Options {
   readonly json?: true;
 }
 
-/** Rank shown where the config asks for none. */
-const RANK = 8;
 const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
 
 export async function memoryOf(name: string, { workers, set = [], json }: Options): Promise<void> {

@@ -2,7 +2,7 @@
  * Whether one training by itself fits into memory, known before its first step; what would make it smaller is said in flags of
  * `soliloquy train`. Owns no formula: src/lm/memory-estimate.ts.
  */
-import { checkShape, memoryOfMachine, trainingOf } from '../../actors/memory.js';
+import { checkShape, memoryOfMachine, RANK, trainingOf } from '../../actors/memory.js';
 import type { Architecture } from '../lm/architecture.js';
 import type { RunShape } from '../lm/memory-estimate.js';
 import { sequencesOf } from '../lm/training-plan.js';
@@ -22,8 +22,6 @@ export interface PlannedTraining {
 
 /** Weights to start from, and those that are made. */
 const VERSIONS = 2;
-/** A rank that is advised. */
-const RANK = 8;
 
 /** Throws `memory.short` where it doesn't fit. */
 export function checkTraining(planned: PlannedTraining): void {

@@ -2,6 +2,7 @@
  * The `LanguageModel` port over worker threads. Owns the threads and the registered versions; knows no role. `sample`,
  * `score` and `train` are cut into tasks by rules that don't depend on the number of workers.
  */
+import type { Architecture } from '../lm/architecture.js';
 import type { Checkpoint } from '../lm/checkpoint.js';
 import { sequencesOf } from '../lm/training-plan.js';
 import type { Backend, BackendChoice } from '../protocol/backends.js';
@@ -42,6 +43,7 @@ export interface SharedModel extends LanguageModel {
   has(version: VersionId): boolean;
   /** Where its files are, too: a large version's weights leave memory when others are wanted, and are read again. */
   settle(version: VersionId, settled: Settled): void;
+  architecture(version: VersionId): Architecture;
   checkpoint(version: VersionId): Promise<Checkpoint>;
   release(version: VersionId): void;
   versions(): readonly VersionId[];
@@ -181,6 +183,7 @@ export async function createLanguageModel(options: LanguageModelOptions): Promis
     register: versions.register,
     has: versions.has,
     settle: versions.settle,
+    architecture: versions.architecture,
     checkpoint: versions.checkpoint,
     tokenizer: versions.tokenizer,
     contextLength: (version) => versions.architecture(version).maxPositions,

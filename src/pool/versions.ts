@@ -16,8 +16,8 @@ import type { ModelRef } from './messages.js';
 
 /** Where a version's weights stand beside memory. */
 export interface Settled {
-  /** weightsHash of what `read` must give. */
-  readonly hash: string;
+  /** weightsHash of what `read` must give; absent: taken when the weights leave memory. */
+  readonly hash?: string;
   readonly read: () => Promise<Checkpoint>;
 }
 
@@ -45,7 +45,9 @@ interface Entry {
   /** Null: not in memory. */
   ref: ModelRef | null;
   waking: Promise<ModelRef> | null;
-  settled: Settled | null;
+  /** Reads the weights again; null: they stand nowhere else. */
+  read: Settled['read'] | null;
+  hash: string | null;
   users: number;
   /** Grows with each use, of whatever version. */
   used: number;
@@ -71,8 +73,8 @@ function shared(data: Float32Array): SharedArrayBuffer {
 }
 
 /** Weights that were read again; what has changed on disk meanwhile is not the version any more. */
-async function readAgain(version: VersionId, { hash, read }: Settled): Promise<SharedArrayBuffer> {
-  const { weights } = await read();
+async function readAgain(version: VersionId, { hash, read }: Entry): Promise<SharedArrayBuffer> {
+  const { weights } = await read!();
   if (weightsHash(weights) !== hash)
     throw new SoliloquyError(
       'checkpoint.invalid',
@@ -116,12 +118,14 @@ export function createVersions({ onRelease, clock, residency }: VersionsOptions)
     const present = [...entries.values()].filter(({ ref }) => ref !== null);
     let bytes = present.reduce((sum, { ref }) => sum + ref!.data.byteLength, coming);
     let count = present.length + (coming > 0 ? 1 : 0);
-    const idle = present.filter(({ settled, users }) => settled !== null && users === 0);
+    const idle = present.filter(({ read, users }) => read !== null && users === 0);
     for (const entry of idle.sort((a, b) => a.used - b.used)) {
       if (bytes <= mostBytes || count <= mostVersions) return;
-      bytes -= entry.ref!.data.byteLength;
+      const { key, architecture, data } = entry.ref!;
+      bytes -= data.byteLength;
       count--;
-      onRelease(entry.ref!.key);
+      entry.hash ??= weightsHash({ architecture, data: new Float32Array(data) });
+      onRelease(key);
       entry.ref = null;
     }
   };
@@ -132,7 +136,7 @@ export function createVersions({ onRelease, clock, residency }: VersionsOptions)
   const wake = async (version: VersionId, entry: Entry): Promise<ModelRef> => {
     makeRoom(4 * sizeOf(entry.architecture));
     try {
-      return place(version, entry, await readAgain(version, entry.settled!));
+      return place(version, entry, await readAgain(version, entry));
     } finally {
       entry.waking = null;
     }
@@ -153,13 +157,16 @@ export function createVersions({ onRelease, clock, residency }: VersionsOptions)
     register(version, { weights, ...facts }) {
       if (entries.has(version)) throw immutable(version);
       const { architecture, data } = weights;
-      const entry = { facts, architecture, ref: null, waking: null, settled: null, users: 0, used: ++uses };
+      const absent = { ref: null, waking: null, read: null, hash: null };
+      const entry: Entry = { facts, architecture, ...absent, users: 0, used: ++uses };
       place(version, entry, shared(data));
       entries.set(version, entry);
       makeRoom();
     },
-    settle(version, settled) {
-      entryOf(version).settled = settled;
+    settle(version, { hash = null, read }) {
+      const entry = entryOf(version);
+      entry.hash = hash;
+      entry.read = read;
       makeRoom();
     },
     has: (version) => entries.has(version),

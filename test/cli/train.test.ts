@@ -39,6 +39,16 @@ const chat = {
 };
 const pair = { prompt: chat.prompt, chosen: 'cat dog cow .', rejected: 'bread' };
 
+/** Trains on that data, by one worker unless told otherwise. */
+const trained = (
+  objective: 'sft' | 'dpo',
+  data: string,
+  to: string,
+  ...flags: readonly string[]
+): Promise<Told> =>
+  soliloquyJson<Told>('train', objective, model, '--data', data, '--to', to, '--workers', '1', ...flags);
+const trainingIn = (to: string) => JSON.parse(readFileSync(join(to, 'training.json'), 'utf8')) as Training;
+
 describe('soliloquy train sft', () => {
   it('writes the trained model in Hugging Face layout and training.json, which says what it was made from', async () => {
     const data = file('chats.jsonl', chat, '', {
@@ -46,24 +56,8 @@ describe('soliloquy train sft', () => {
       completion: 'sure : hen duck cow . hope this helps .',
     });
     const to = join(work, 'sft');
-    const told = await soliloquyJson<Told>(
-      'train',
-      'sft',
-      model,
-      '--data',
-      data,
-      '--to',
-      to,
-      '--epochs',
-      '8',
-      '--lr',
-      '0.02',
-      '--warmup',
-      '0',
-      '--workers',
-      '1',
-    );
-    const made = JSON.parse(readFileSync(join(to, 'training.json'), 'utf8')) as Training;
+    const told = await trained('sft', data, to, '--epochs', '8', '--lr', '0.02', '--warmup', '0');
+    const made = trainingIn(to);
     expect(made.data).toMatchObject({
       rows: 2,
       lines: 2,
@@ -82,22 +76,9 @@ describe('soliloquy train sft', () => {
       'many.jsonl',
       ...Array.from({ length: 12 }, (_, i) => ({ ...chat, completion: `${'cat '.repeat(1 + (i % 4))}.` })),
     );
+    const flags = ['--epochs', '2', '--micro-batch-size', '2'];
     const by = (workers: string) =>
-      soliloquyJson<Told>(
-        'train',
-        'sft',
-        model,
-        '--data',
-        data,
-        '--to',
-        join(work, `by-${workers}`),
-        '--epochs',
-        '2',
-        '--micro-batch-size',
-        '2',
-        '--workers',
-        workers,
-      );
+      trained('sft', data, join(work, `by-${workers}`), ...flags, '--workers', workers);
     const [one, two] = await Promise.all([by('1'), by('2')]);
     expect(two.weightsHash).toBe(one.weightsHash);
   });
@@ -115,23 +96,11 @@ describe('soliloquy train sft', () => {
       bare('Instruction: cat\n\nResponse:\n', 'dog'),
       bare('Instruction: cat\n\nResponse:\ndog\n\nInstruction: cow\n\nResponse:\n', 'hen'),
     ];
-    const trained = (name: string, ...lines: readonly unknown[]) =>
-      soliloquyJson<Told>(
-        'train',
-        'sft',
-        model,
-        '--data',
-        file(`${name}.jsonl`, ...lines),
-        '--to',
-        join(work, name),
-        '--epochs',
-        '1',
-        '--workers',
-        '1',
-      );
+    const once = (name: string, ...lines: readonly unknown[]) =>
+      trained('sft', file(`${name}.jsonl`, ...lines), join(work, name), '--epochs', '1');
     const [byMessages, byText] = await Promise.all([
-      trained('by-messages', { messages }),
-      trained('by-text', ...asText),
+      once('by-messages', { messages }),
+      once('by-text', ...asText),
     ]);
     expect(byMessages.data.rows).toBe(2);
     expect(byMessages.weightsHash).toBe(byText.weightsHash);
@@ -139,51 +108,23 @@ describe('soliloquy train sft', () => {
 
   it('leaves out rows that are too long, and counts them', async () => {
     const data = file('long.jsonl', chat, { ...chat, completion: 'cat '.repeat(300) });
-    const { data: told } = await soliloquyJson<Told>(
-      'train',
-      'sft',
-      model,
-      '--data',
-      data,
-      '--to',
-      join(work, 'long'),
-      '--epochs',
-      '1',
-      '--workers',
-      '1',
-    );
+    const { data: told } = await trained('sft', data, join(work, 'long'), '--epochs', '1');
     expect(told).toMatchObject({ rows: 1, tooLong: 1 });
   });
 });
 
+const PACE = ['--lr', '0.01', '--warmup', '0', '--beta', '0.5'];
+
 describe('soliloquy train dpo', () => {
   it('starts at log 2, raises the chosen answers, and takes message lists for the same pairs', async () => {
     const said = (content: string) => [{ role: 'assistant', content }];
-    const trained = (name: string, line: unknown) =>
-      soliloquyJson<Told>(
-        'train',
-        'dpo',
-        model,
-        '--data',
-        file(`${name}.jsonl`, line),
-        '--to',
-        join(work, name),
-        '--epochs',
-        '6',
-        '--lr',
-        '0.01',
-        '--warmup',
-        '0',
-        '--beta',
-        '0.5',
-        '--workers',
-        '1',
-      );
+    const often = (name: string, line: unknown) =>
+      trained('dpo', file(`${name}.jsonl`, line), join(work, name), '--epochs', '6', ...PACE);
     const [plain, listed] = await Promise.all([
-      trained('pairs', pair),
-      trained('listed-pairs', { ...pair, chosen: said(pair.chosen), rejected: said(pair.rejected) }),
+      often('pairs', pair),
+      often('listed-pairs', { ...pair, chosen: said(pair.chosen), rejected: said(pair.rejected) }),
     ]);
-    const { curve, config } = JSON.parse(readFileSync(join(work, 'pairs/training.json'), 'utf8')) as Training;
+    const { curve, config } = trainingIn(join(work, 'pairs'));
     expect(config.beta).toBe(0.5);
     expect(curve[0]!.loss).toBeCloseTo(Math.LN2, 6);
     expect(plain.loss).toBeLessThan(0.5);
@@ -195,26 +136,8 @@ describe('soliloquy train dpo with another loss', () => {
   /** Two steps on one pair; losses before each. */
   const losses = async (name: string, ...flags: readonly string[]) => {
     const to = join(work, name);
-    const data = file(`${name}.jsonl`, pair);
-    await soliloquyJson<Told>(
-      ...[
-        'train',
-        'dpo',
-        model,
-        '--data',
-        data,
-        '--to',
-        to,
-        '--epochs',
-        '2',
-        '--lr',
-        '0.01',
-        '--warmup',
-        '0',
-      ],
-      ...['--beta', '0.5', '--workers', '1', ...flags],
-    );
-    const { curve, config } = JSON.parse(readFileSync(join(to, 'training.json'), 'utf8')) as Training;
+    await trained('dpo', file(`${name}.jsonl`, pair), to, '--epochs', '2', ...PACE, ...flags);
+    const { curve, config } = trainingIn(to);
     return { all: curve.map(({ loss }) => loss), config };
   };
 

@@ -101,7 +101,7 @@ describe('versions that stand on disk too', () => {
   const names = ['M0', 'M1', 'M2', 'M3'].map(versionId);
 
   /** Four of them, each with numbers of its own; at most `most` in memory. */
-  async function settled(most: number, changed?: string) {
+  async function settled(most: number, changed?: string, isNamed = true) {
     const gone: string[] = [];
     const read: string[] = [];
     const versions = createVersions({
@@ -117,7 +117,7 @@ describe('versions that stand on disk too', () => {
       versions.register(name, checkpointOf(name));
       const hash = weightsHash(checkpointOf(name === changed ? 'M0' : name).weights);
       versions.settle(name, {
-        hash,
+        ...(isNamed && { hash }),
         read: async () => {
           read.push(name);
           return checkpointOf(name);
@@ -176,6 +176,15 @@ describe('versions that stand on disk too', () => {
     await work;
     await first(versionId('M1'));
     expect(gone).toContain('M3');
+  });
+
+  it('have their hash taken when they leave, where none was given', async () => {
+    const { versions, first } = await settled(2, undefined, false);
+    expect(await first(versionId('M1'))).toBeCloseTo(1, 5);
+    versions.settle(versionId('M3'), { read: () => versions.checkpoint(versionId('M1')) });
+    await first(versionId('M0'));
+    await first(versionId('M1'));
+    await expect(first(versionId('M3'))).rejects.toMatchObject({ code: 'checkpoint.invalid' });
   });
 
   it('are refused where their files were changed meanwhile', async () => {

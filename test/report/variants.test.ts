@@ -56,6 +56,16 @@ const rowsIn = (path: string) =>
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 const told = (row: Record<string, unknown>) => JSON.stringify([row.id, row.prompt, row.chosen, row.rejected]);
 
+/** A run beside it, called `…-turned`, in which facts of a type say something else. */
+const turned = <T extends MessageType>(run: string, type: T, change: (body: BodyOf<T>) => object): string =>
+  resealedRun(join(work.path, run), join(work.path, `${run}-turned`), (log) =>
+    log.map((one) =>
+      one.type === type
+        ? ({ ...one, body: { ...one.body, ...change(one.body as BodyOf<T>) } } as Envelope)
+        : one,
+    ),
+  );
+
 describe('why', () => {
   it.each(['temporal', 'short', 'cream'])(
     'of the pairs of a %s run computes the same by that rule',
@@ -70,14 +80,6 @@ describe('why', () => {
   );
 
   it('says where a consistency is not that of the two rankings, and a later pair not what the judgements give', async () => {
-    const turned = (run: string, type: MessageType, body: (old: never) => object) =>
-      resealedRun(join(work.path, run), join(work.path, `${run}-turned`), (log) =>
-        log.map((one) =>
-          one.type === type
-            ? ({ ...one, body: { ...one.body, ...body(one.body as never) } } as Envelope)
-            : one,
-        ),
-      );
     const { id } = of('cream', 'pair.made').find(({ body }) => body.consistency !== undefined)!.body;
     turned('cream', 'pair.made', () => ({ consistency: 0.123 }));
     expect(problemsIn(await why('cream-turned', `pair:${id}`)).join()).toContain(
@@ -139,15 +141,8 @@ describe('why', () => {
     const [{ body }] = of('meta', 'judgement-pair.made') as [
       Envelope & { body: BodyOf<'judgement-pair.made'> },
     ];
-    const turned = resealedRun(join(work.path, 'meta'), join(work.path, 'turned'), (log) =>
-      log.map((one) =>
-        one.type === 'judgement-pair.made' && (one.body as typeof body).id === body.id
-          ? ({ ...one, body: { ...body, chosen: body.rejected, rejected: body.chosen } } as Envelope)
-          : one,
-      ),
-    );
-    expect(turned).toBe(join(work.path, 'turned'));
-    expect(problemsIn(await why('turned', `judgement-pair:${body.id}`)).join()).toContain(
+    turned('meta', 'judgement-pair.made', ({ chosen, rejected }) => ({ chosen: rejected, rejected: chosen }));
+    expect(problemsIn(await why('meta-turned', `judgement-pair:${body.id}`)).join()).toContain(
       `the verdicts give ${body.chosen.judgement}`,
     );
   });

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { AxeResults } from 'axe-core';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { keyOf, rngOf } from '../../src/rng.js';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -22,8 +23,9 @@ const LATE_MS = 400;
 async function slowDown(page: Page): Promise<void> {
   const session = await page.context().newCDPSession(page);
   await session.send('Emulation.setCPUThrottlingRate', { rate: slowness });
+  const rng = rngOf(keyOf(1, 'late answers'));
   await page.route(/\/api\/(?!.*\/events)/, async (route) => {
-    await new Promise((resolve) => setTimeout(resolve, Math.random() * LATE_MS));
+    await new Promise((resolve) => setTimeout(resolve, rng.uniform() * LATE_MS));
     // A page that has gone meanwhile wants no answer.
     await route.continue().catch(() => {});
   });

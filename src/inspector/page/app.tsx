@@ -67,13 +67,13 @@ function useLasting(now: boolean, ms: number): boolean {
     const timer = setTimeout(() => last(true), ms);
     return () => clearTimeout(timer);
   }, [now, ms]);
-  return lasting;
+  return lasting && now;
 }
 
 function Notices() {
   const { progress, failure: broken } = head.value ?? {};
   const isBehind = progress !== undefined && (progress.indexed < 0.999 || progress.stated < 0.999);
-  const busy = useLasting(isBehind, BEHIND_MS) && isBehind;
+  const busy = useLasting(isBehind, BEHIND_MS);
   return (
     <div role="status" class="notices">
       {broken && <p class="notice bad">{broken}</p>}

@@ -13,7 +13,7 @@ export const runs = signal<{ readonly home: string; readonly runs: readonly stri
   home: '',
   runs: [],
 });
-export const run = computed(() => place.value.run || runs.value.home);
+export const run = computed(() => place.value.run);
 
 export const head = signal<RunHead | null>(null);
 /** Everybody's state at the newest message. */
