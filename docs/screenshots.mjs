@@ -42,8 +42,8 @@ try {
     const page = await browser.newPage({ viewport: { width: 1280, height: 720 }, colorScheme });
     const run = path.split('/')[1];
     const isRead = async () => {
-      const { progress } = await (await fetch(`${url.origin}/api/runs/${run}/head`)).json();
-      return progress.stated === 1;
+      const { count, progress } = await (await fetch(`${url.origin}/api/runs/${run}/head`)).json();
+      return count > 0 && progress.indexed === 1 && progress.stated === 1;
     };
     while (!(await isRead())) await new Promise((resolve) => setTimeout(resolve, 200));
     await page.goto(`${url.origin}${path}`);
